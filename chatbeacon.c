@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ * chatbeacon.c: the subcommands: which tiers to set up, in order, and take down against it.
+ *
+ * Exit status: 0 after SIGTERM or SIGINT and for --help; 1 when something is wrong with the machine
+ * or the data; 2 for misuse. */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "ingest/ingest.h"
+#include "proto/log.h"
+#include "query/query.h"
+#include "store/store.h"
+
+enum { EXIT_FAILED = 1, EXIT_MISUSE = 2, READER_WAIT_MS = 30000 };
+
+extern char **environ;
+
+/* The tiers of this process; those that it does not run are NULL. */
+struct tiers {
+    struct cb_store *store;
+    struct cb_ingest *ingest;
+    struct cb_reader *reader;
+    struct cb_query *query;
+};
+
+static const struct command {
+    const char *name;
+    unsigned tiers;
+    const char *help;
+} commands[] = {
+    {"serve", CB_OPT_SERVE, "all tiers in this process"},
+    {"ingest", CB_OPT_INGEST, "take beacons, hand them to a store elsewhere"},
+    {"store", CB_OPT_STORE, "the one writer: journal and views"},
+    {"query", CB_OPT_QUERY, "serve the API and the dashboard from a store's data folder"},
+};
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static int fail(int status, char *sentence) {
+    fprintf(stderr, "chatbeacon: %s\n", sentence ? sentence : "out of memory");
+    free(sentence);
+    return status;
+}
+
+static int usage(FILE *to, int status) {
+    fprintf(to,
+            "chatbeacon %s: takes a live-chat widget's beacons, counts each exactly once, answers "
+            "dashboards\n\n"
+            "usage: chatbeacon COMMAND [--option VALUE …]\n       chatbeacon COMMAND --help\n\n",
+            CB_VERSION);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    }
+    fprintf(to, "\nOptions come from the command line, then CHATBEACON_NAME in the environment, "
+                "then --config FILE.\n");
+    return status;
+}
+
+static int command_help(const struct command *command) {
+    struct cb_buf help;
+    cb_buf_init(&help, 65536);
+    int rc = cb_opt_help(command->tiers, &help);
+    if (rc == 0) {
+        printf("usage: chatbeacon %s [--option VALUE …]\n%s\n\n%.*s", command->name, command->help,
+               (int)help.len, help.data);
+    }
+    cb_buf_fini(&help);
+    return rc == 0 ? 0 : EXIT_FAILED;
+}
+
+/* Where the tiers meet: inproc within one process, else ipc in the data folder unless the option
+ * says other. */
+static int link_url(const struct command *command, const struct cb_opts *opts,
+                    struct cb_link_url *url, char **sentence) {
+    char text[4096];
+    if (opts->link[0] != '\0') {
+        snprintf(text, sizeof(text), "%s", opts->link);
+    } else if (command->tiers == CB_OPT_SERVE) {
+        snprintf(text, sizeof(text), "inproc://chatbeacon");
+    } else {
+        snprintf(text, sizeof(text), "ipc://%s/link", opts->data);
+    }
+    if (cb_link_url_parse(text, url) == 0) {
+        return 0;
+    }
+    if (asprintf(
+            sentence,
+            "--link: \"%s\" is none of inproc://NAME, ipc://FOLDER (a short one), tcp://HOST:PORT",
+            text) < 0) {
+        *sentence = NULL;
+    }
+    return CB_EINVAL;
+}
+
+/* A tier that fails leaves those before it to be taken down by the caller. */
+static int set_up(const struct command *command, const struct cb_opts *opts, struct tiers *tiers,
+                  char **sentence) {
+    struct cb_link_url url;
+    int rc = link_url(command, opts, &url, sentence);
+    if (rc == 0 && (command->tiers & CB_OPT_STORE)) {
+        rc = cb_store_setup(opts, &url, &tiers->store, sentence);
+    }
+    if (rc == 0 && (command->tiers & CB_OPT_INGEST)) {
+        rc = cb_ingest_setup(opts, &url, &tiers->ingest, sentence);
+    }
+    if (rc == 0 && (command->tiers & CB_OPT_QUERY)) {
+        rc = tiers->store ? cb_reader_borrow(tiers->store, &tiers->reader)
+                          : cb_reader_open(opts->data, (uint64_t)opts->map, READER_WAIT_MS,
+                                           &tiers->reader, sentence);
+        if (rc == 0) {
+            rc = cb_query_setup(opts, tiers->reader, &tiers->query, sentence);
+        }
+    }
+    if (rc == 0) {
+        printf("ready");
+        if (tiers->store && !tiers->ingest) {
+            printf(" store=%s", url.frames);
+        }
+        if (tiers->ingest) {
+            printf(" ingest=http://%s", cb_ingest_address(tiers->ingest));
+        }
+        if (tiers->query) {
+            printf(" query=http://%s", cb_query_address(tiers->query));
+        }
+        printf("\n");
+        fflush(stdout);
+    }
+    return rc;
+}
+
+static void tear_down(struct tiers *tiers) {
+    cb_ingest_teardown(&tiers->ingest); /* drains by acks: the store must still be there */
+    cb_query_teardown(&tiers->query);
+    cb_reader_close(&tiers->reader);
+    cb_store_teardown(&tiers->store);
+}
+
+/* Waits for a signal to stop, or for the store to fail. Returns the exit status. */
+static int wait_for_end(const struct tiers *tiers, int signal_fd) {
+    struct pollfd fds[] = {
+        {.fd = signal_fd, .events = POLLIN},
+        {.fd = tiers->store ? cb_store_failed_fd(tiers->store) : -1, .events = POLLIN},
+    };
+    while (poll(fds, 2, -1) < 0) {
+    }
+    if (fds[1].revents != 0) {
+        fprintf(stderr, "chatbeacon: the store cannot go on; see the log above\n");
+        return EXIT_FAILED;
+    }
+    cb_log(CB_LOG_INFO, "stopping", "reason=signal");
+    return 0;
+}
+
+/* Signals are taken from a descriptor, by this thread: blocked before any other thread is there. */
+static int open_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int run(const struct command *command, int argc, char **argv) {
+    struct cb_opts opts;
+    char *sentence = NULL;
+    int rc = cb_opt_parse(command->tiers, argc, argv, environ, &opts, &sentence);
+    if (rc != 0) {
+        return fail(rc == CB_EINVAL ? EXIT_MISUSE : EXIT_FAILED, sentence);
+    }
+    enum cb_log_level level;
+    if (cb_log_level_parse(opts.log, &level) != 0) {
+        cb_opt_fini(&opts);
+        fprintf(stderr, "chatbeacon: --log is one of error, warn, info, debug\n");
+        return EXIT_MISUSE;
+    }
+    cb_log_set_level(level);
+    int status = EXIT_FAILED;
+    int signal_fd = open_signals();
+    struct tiers tiers = {0};
+    if (signal_fd < 0 || sodium_init() < 0) {
+        rc = CB_ESYS;
+    } else {
+        rc = set_up(command, &opts, &tiers, &sentence);
+    }
+    if (rc == 0) {
+        status = wait_for_end(&tiers, signal_fd);
+    } else {
+        if (!sentence && asprintf(&sentence, "cannot start: %s", cb_err_text(rc)) < 0) {
+            sentence = NULL;
+        }
+        status = fail(rc == CB_EINVAL ? EXIT_MISUSE : EXIT_FAILED, sentence);
+    }
+    tear_down(&tiers);
+    cb_opt_fini(&opts);
+    if (signal_fd >= 0) {
+        close(signal_fd);
+    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        return usage(stderr, EXIT_MISUSE);
+    }
+    if (cb_str_is(cb_str_of(argv[1]), "--help")) {
+        return usage(stdout, 0);
+    }
+    if (cb_str_is(cb_str_of(argv[1]), "--version")) {
+        printf("chatbeacon %s\n", CB_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (!cb_str_is(cb_str_of(argv[1]), commands[i].name)) {
+            continue;
+        }
+        for (int k = 2; k < argc; k++) {
+            if (cb_str_is(cb_str_of(argv[k]), "--help")) {
+                return command_help(&commands[i]);
+            }
+        }
+        return run(&commands[i], argc - 2, argv + 2);
+    }
+    fprintf(stderr, "chatbeacon: there is no command \"%s\"; see chatbeacon --help\n", argv[1]);
+    return EXIT_MISUSE;
+}

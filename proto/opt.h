@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ * opt.h: the one table of options. It drives the command line (--name VALUE or --name=VALUE), the
+ * environment (CHATBEACON_NAME, dashes as underscores), the config file (name = value, # comments),
+ * --help and the docs.
+ *
+ * The command line wins over the environment, that over the file, that over the default. Filled
+ * once in main, read only afterwards: any thread. */
+#ifndef CB_PROTO_OPT_H
+#define CB_PROTO_OPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+
+/* Which subcommands know an option. */
+enum cb_opt_tier { CB_OPT_INGEST = 1, CB_OPT_STORE = 2, CB_OPT_QUERY = 4, CB_OPT_SERVE = 7 };
+
+enum cb_opt_type {
+    CB_OPT_STRING,
+    CB_OPT_INT,   /* a whole number within [min, max] */
+    CB_OPT_BYTES, /* a whole number with an optional K, M or G (powers of 1024) */
+};
+
+/* X(field, name, type, tiers, default, min, max, argument, help). Strings are bounded by max in
+ * bytes. */
+#define CB_OPTIONS(X)                                                                              \
+    X(data, "data", CB_OPT_STRING, CB_OPT_STORE | CB_OPT_QUERY, "./data", 1, 3800, "DIR",          \
+      "data folder; made if it is not there")                                                      \
+    X(ingest, "ingest", CB_OPT_STRING, CB_OPT_INGEST, "127.0.0.1:8080", 1, 260, "HOST:PORT",       \
+      "where pages send their beacons; port 0 picks one")                                          \
+    X(query, "query", CB_OPT_STRING, CB_OPT_QUERY, "127.0.0.1:8081", 1, 260, "HOST:PORT",          \
+      "where the API and the dashboard are served; port 0 picks one")                              \
+    X(link, "link", CB_OPT_STRING, CB_OPT_INGEST | CB_OPT_STORE, "", 0, 260, "URL",                \
+      "how the tiers reach the store: ipc:///FOLDER, tcp://HOST:PORT (takes PORT to PORT+2), or "  \
+      "inproc://NAME; serve uses inproc, the others ipc in DIR/link")                              \
+    X(sites, "sites", CB_OPT_STRING, CB_OPT_STORE, "demo", 1, 4000, "A,B,…",                       \
+      "sites to make at start if they are not there")                                              \
+    X(ingest_threads, "ingest-threads", CB_OPT_INT, CB_OPT_INGEST, "1", 1, 64, "N",                \
+      "threads that take beacons")                                                                 \
+    X(query_threads, "query-threads", CB_OPT_INT, CB_OPT_QUERY, "1", 1, 64, "N",                   \
+      "threads that answer reports")                                                               \
+    X(connections, "connections", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "10000", 1, 1000000,   \
+      "N", "open HTTP connections, in all, of each HTTP address")                                  \
+    X(connections_per_address, "connections-per-address", CB_OPT_INT,                              \
+      CB_OPT_INGEST | CB_OPT_QUERY, "4000", 1, 1000000, "N",                                       \
+      "open HTTP connections of one client address")                                               \
+    X(body, "body", CB_OPT_BYTES, CB_OPT_INGEST, "64K", 1024, 16777216, "BYTES",                   \
+      "largest request body; larger gets 413")                                                     \
+    X(request_timeout, "request-timeout", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "10", 1, 600,  \
+      "SECONDS", "deadline for a request's head, and another for its body")                        \
+    X(idle_timeout, "idle-timeout", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "75", 1, 3600,       \
+      "SECONDS", "how long an idle connection is kept")                                            \
+    X(ack_timeout, "ack-timeout", CB_OPT_INT, CB_OPT_INGEST, "5000", 100, 600000, "MS",            \
+      "how long an answer waits for the store before it is 503")                                   \
+    X(held, "held", CB_OPT_BYTES, CB_OPT_INGEST, "16M", 65536, 1073741824, "BYTES",                \
+      "events that may wait for the store, of each ingest thread; past it 503")                    \
+    X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY, "64G", 16777216, 17592186044416,      \
+      "BYTES", "largest size of each database; at 90 % of it 503")                                 \
+    X(log, "log", CB_OPT_STRING, CB_OPT_SERVE, "info", 1, 8, "LEVEL", "error, warn, info or debug")
+
+struct cb_opts {
+#define CB_OPT_FIELD_CB_OPT_STRING(field) const char *field;
+#define CB_OPT_FIELD_CB_OPT_INT(field) int64_t field;
+#define CB_OPT_FIELD_CB_OPT_BYTES(field) int64_t field;
+#define CB_OPT_FIELD(field, name, type, tiers, def, min, max, arg, help) CB_OPT_FIELD_##type(field)
+    CB_OPTIONS(CB_OPT_FIELD)
+#undef CB_OPT_FIELD
+    void *owned; /* the strings' memory */
+};
+
+/* Fills out from argv (without program and subcommand), the environment and --config FILE, for the
+ * given tiers. On failure *sentence (always set then; caller frees) names the option and what is
+ * wrong with it. Errors: CB_EINVAL for misuse, CB_EIO for an unreadable config file, CB_ENOMEM. */
+CB_MUST_USE int cb_opt_parse(unsigned tiers, int argc, char **argv, char **envp,
+                             struct cb_opts *out, char **sentence);
+void cb_opt_fini(struct cb_opts *opts);
+
+/* Appends the options of the tiers as help text, a line or two each. */
+int cb_opt_help(unsigned tiers, struct cb_buf *out);
+
+/* Splits HOST:PORT, [IPv6]:PORT. host holds host_bytes. Errors: CB_EINVAL. */
+CB_MUST_USE int cb_opt_address(const char *text, char *host, size_t host_bytes, uint16_t *port);
+
+#endif

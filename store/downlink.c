@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/downlink.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "proto/ack.h"
+#include "proto/frame.h"
+#include "proto/log.h"
+#include "proto/metric.h"
+
+enum {
+    BATCH_FRAMES = 256,            /* frames of one commit */
+    BATCH_BYTES = 8 * 1024 * 1024, /* … and their bytes */
+    ACK_MAX_BYTES = 4096,
+};
+
+/* A frame of the batch at hand. */
+struct taken {
+    struct cb_link_message message;
+    uint64_t sender, number, position;
+    enum cb_ack_status status;
+    size_t overlay_bytes; /* of its sets; 0 for none */
+    bool addressed, acked;
+};
+
+struct cb_downlink {
+    struct cb_link_store *link;
+    struct cb_journal *journal;
+    struct cb_overlay *overlay;
+    struct cb_fold *fold;
+    void (*failed)(void *user, int code);
+    void *user;
+    int stop_fd;
+    pthread_t thread;
+    struct taken batch[BATCH_FRAMES];
+    size_t n_batch, overlay_bytes;
+    struct cb_frame frame; /* large: not on the stack */
+};
+
+/* The memory that the sets of a decoded frame will take in the overlay. */
+static size_t cost_of_sets(const struct cb_frame *frame) {
+    struct cb_frame_walk walk;
+    struct cb_envelope envelope;
+    struct cb_reject reject;
+    struct cb_event event;
+    size_t bytes = 0;
+    cb_frame_walk_init(&walk, frame);
+    for (enum cb_frame_item item;
+         (item = cb_frame_walk_next(&walk, &envelope, &reject)) != CB_ITEM_END;) {
+        while (item == CB_ITEM_ENVELOPE && cb_frame_walk_event(&walk, &event)) {
+            if (event.name_code == CB_NAME_SET && envelope.has_visitor) {
+                bytes += cb_overlay_cost(event.value.len);
+            }
+        }
+    }
+    return bytes;
+}
+
+static int put_sets(struct cb_downlink *downlink, const struct taken *taken) {
+    struct cb_frame *frame = &downlink->frame;
+    struct cb_frame_walk walk;
+    struct cb_envelope envelope;
+    struct cb_reject reject;
+    struct cb_event event;
+    int rc = cb_frame_decode(taken->message.data, taken->message.len, frame);
+    if (rc != 0) {
+        return rc;
+    }
+    cb_frame_walk_init(&walk, frame);
+    for (enum cb_frame_item item;
+         rc == 0 && (item = cb_frame_walk_next(&walk, &envelope, &reject)) != CB_ITEM_END;) {
+        while (rc == 0 && item == CB_ITEM_ENVELOPE && cb_frame_walk_event(&walk, &event)) {
+            int field = cb_field_of(event.key);
+            if (event.name_code != CB_NAME_SET || !envelope.has_visitor || field < 0) {
+                continue;
+            }
+            struct cb_stamp stamp = {.true_ms = envelope.received_ms - event.age_ms,
+                                     .seq = event.seq};
+            memcpy(stamp.producer, envelope.producer, CB_PRODUCER_BYTES);
+            rc = cb_overlay_put(downlink->overlay, taken->position, envelope.site, envelope.visitor,
+                                (unsigned)field, &stamp, event.value);
+        }
+    }
+    return rc;
+}
+
+/* Decides about one frame, and appends it. Returns an error only where the whole batch must be
+ * given up. */
+static int take(struct cb_downlink *downlink, struct taken *taken) {
+    struct cb_frame *frame = &downlink->frame;
+    int rc = cb_frame_decode(taken->message.data, taken->message.len, frame);
+    if (rc != 0 || frame->kind != CB_FRAME_BEACONS) {
+        /* Control frames too: who reaches this socket must not mint a token. */
+        taken->addressed = cb_frame_peek(taken->message.data, taken->message.len, &taken->sender,
+                                         &taken->number) == 0;
+        taken->status = CB_ACK_REFUSED;
+        cb_metric_add(CB_METRIC_JOURNAL_REFUSED, 1);
+        cb_log(CB_LOG_WARN, "frame_refused", "bytes=%zu text=\"%s\"", taken->message.len,
+               rc != 0 ? cb_err_text(rc) : "not a frame of beacons");
+        return 0;
+    }
+    taken->addressed = true;
+    taken->sender = frame->sender;
+    taken->number = frame->number;
+    if (frame->n_sites == 0) {
+        return 0; /* a hello: nothing to keep */
+    }
+    taken->overlay_bytes = cost_of_sets(frame);
+    if (taken->overlay_bytes > 0 &&
+        !cb_overlay_has_room(downlink->overlay, downlink->overlay_bytes + taken->overlay_bytes)) {
+        taken->status = CB_ACK_BUSY;
+        return 0;
+    }
+    rc = cb_journal_admit(downlink->journal, frame->sender, frame->number);
+    if (rc == CB_EBUSY) {
+        cb_metric_add(CB_METRIC_JOURNAL_REPEATED, 1);
+        taken->status = CB_ACK_OK;
+        taken->overlay_bytes = 0; /* its sets went there the first time */
+        return 0;
+    }
+    if (rc == CB_EINVAL) {
+        cb_metric_add(CB_METRIC_JOURNAL_REFUSED, 1);
+        taken->status = CB_ACK_REFUSED;
+        return 0;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = cb_journal_append(downlink->journal,
+                           (struct cb_str){taken->message.data, taken->message.len},
+                           &taken->position);
+    if (rc != 0) {
+        return rc;
+    }
+    taken->status = CB_ACK_OK;
+    downlink->overlay_bytes += taken->overlay_bytes;
+    return 0;
+}
+
+/* One ack for each sender of the batch, of at most CB_ACK_FRAMES_MAX frames. */
+static void send_acks(struct cb_downlink *downlink) {
+    for (size_t i = 0; i < downlink->n_batch; i++) {
+        struct taken *first = &downlink->batch[i];
+        if (!first->addressed || first->acked) {
+            continue;
+        }
+        struct cb_ack ack = {.sender = first->sender};
+        for (size_t j = i; j < downlink->n_batch && ack.n_frames < CB_ACK_FRAMES_MAX; j++) {
+            struct taken *taken = &downlink->batch[j];
+            if (taken->addressed && !taken->acked && taken->sender == first->sender) {
+                ack.frames[ack.n_frames++] =
+                    (struct cb_ack_frame){taken->number, taken->status, taken->position};
+                taken->acked = true;
+            }
+        }
+        struct cb_buf out;
+        cb_buf_init(&out, ACK_MAX_BYTES);
+        if (cb_ack_encode(&ack, &out) == 0) {
+            cb_link_send_ack(downlink->link, out.data, out.len); /* lost: the sender sends again */
+        }
+        cb_buf_fini(&out);
+    }
+}
+
+static void free_batch(struct cb_downlink *downlink) {
+    for (size_t i = 0; i < downlink->n_batch; i++) {
+        cb_link_message_free(&downlink->batch[i].message);
+    }
+    downlink->n_batch = 0;
+}
+
+/* Everything that waits, up to a batch's bounds, is received. Returns CB_EAGAIN when nothing is
+ * left. */
+static int receive(struct cb_downlink *downlink) {
+    size_t bytes = 0;
+    int rc = 0;
+    while (downlink->n_batch < BATCH_FRAMES && bytes < BATCH_BYTES) {
+        struct taken *taken = &downlink->batch[downlink->n_batch];
+        *taken = (struct taken){0};
+        rc = cb_link_recv_frame(downlink->link, &taken->message);
+        if (rc != 0) {
+            break;
+        }
+        bytes += taken->message.len;
+        downlink->n_batch++;
+    }
+    return rc;
+}
+
+/* Nothing of the batch was taken: its senders may try again. */
+static void refuse_busy(struct cb_downlink *downlink) {
+    for (size_t i = 0; i < downlink->n_batch; i++) {
+        downlink->batch[i].status =
+            downlink->batch[i].status == CB_ACK_REFUSED ? CB_ACK_REFUSED : CB_ACK_BUSY;
+    }
+}
+
+static int append_batch(struct cb_downlink *downlink) {
+    downlink->overlay_bytes = 0;
+    int rc = cb_journal_begin(downlink->journal);
+    for (size_t i = 0; rc == 0 && i < downlink->n_batch; i++) {
+        rc = take(downlink, &downlink->batch[i]);
+    }
+    if (rc != 0) {
+        cb_journal_abort(downlink->journal);
+        return rc;
+    }
+    return cb_journal_commit(downlink->journal);
+}
+
+static int handle_batch(struct cb_downlink *downlink) {
+    int rc = append_batch(downlink);
+    if (rc == CB_EFULL) {
+        refuse_busy(downlink);
+        rc = 0;
+    } else {
+        for (size_t i = 0; rc == 0 && i < downlink->n_batch; i++) {
+            struct taken *taken = &downlink->batch[i];
+            if (taken->status == CB_ACK_OK && taken->overlay_bytes > 0) {
+                rc = put_sets(downlink, taken);
+            }
+        }
+        if (rc == 0) {
+            cb_fold_wake(downlink->fold);
+        }
+    }
+    if (rc == 0) {
+        send_acks(downlink);
+    }
+    free_batch(downlink);
+    return rc;
+}
+
+static void *run(void *arg) {
+    struct cb_downlink *downlink = arg;
+    struct pollfd fds[] = {{.fd = cb_link_frames_fd(downlink->link), .events = POLLIN},
+                           {.fd = downlink->stop_fd, .events = POLLIN}};
+    for (;;) {
+        int got = receive(downlink);
+        if (downlink->n_batch > 0) {
+            int rc = handle_batch(downlink);
+            if (rc != 0) {
+                cb_log(CB_LOG_ERROR, "journal_failed", "text=\"%s\"", cb_err_text(rc));
+                downlink->failed(downlink->user, rc);
+                return NULL;
+            }
+        }
+        if (got == CB_ECLOSED) {
+            return NULL;
+        }
+        if (got == CB_EAGAIN) {
+            if (fds[1].revents != 0) {
+                return NULL;
+            }
+            poll(fds, 2, -1);
+        }
+    }
+}
+
+int cb_downlink_create(struct cb_link_store *link, struct cb_journal *journal,
+                       struct cb_overlay *overlay, struct cb_fold *fold,
+                       void (*failed)(void *user, int code), void *user, struct cb_downlink **out) {
+    struct cb_downlink *downlink = calloc(1, sizeof(*downlink));
+    if (!downlink) {
+        return CB_ENOMEM;
+    }
+    downlink->link = link;
+    downlink->journal = journal;
+    downlink->overlay = overlay;
+    downlink->fold = fold;
+    downlink->failed = failed;
+    downlink->user = user;
+    downlink->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (downlink->stop_fd < 0) {
+        goto err_after_downlink;
+    }
+    if (pthread_create(&downlink->thread, NULL, run, downlink) != 0) {
+        goto err_after_stop_fd;
+    }
+    *out = downlink;
+    return 0;
+
+err_after_stop_fd:
+    close(downlink->stop_fd);
+err_after_downlink:
+    free(downlink);
+    return CB_ESYS;
+}
+
+void cb_downlink_destroy(struct cb_downlink **downlink) {
+    if (!*downlink) {
+        return;
+    }
+    uint64_t one = 1;
+    ssize_t written = write((*downlink)->stop_fd, &one, sizeof(one));
+    (void)written; /* an eventfd takes 8 bytes */
+    pthread_join((*downlink)->thread, NULL);
+    free_batch(*downlink);
+    close((*downlink)->stop_fd);
+    free(*downlink);
+    *downlink = NULL;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT
+ * fold.c: invariant: the views hold exactly what the journal says up to their position. */
+#include "store/fold.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proto/clock.h"
+#include "proto/log.h"
+#include "proto/metric.h"
+#include "store/folds/folds.h"
+#include "store/reader.h"
+
+enum {
+    PAUSE_MS = 100, /* between commits, so that the views' fsync leaves the disk to the journal */
+    CHECK_READERS_MS = 5000,
+    BATCH_MS = 300,                 /* a batch under load is committed after this */
+    BATCH_BYTES = 48 * 1024 * 1024, /* … or when it holds this much memory */
+};
+
+/* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
+ */
+const struct cb_fold_ops *const cb_folds[] = {
+    &cb_fold_sites,    &cb_fold_seen,     &cb_fold_books,
+    &cb_fold_visitors, &cb_fold_sessions, &cb_fold_counts,
+    &cb_fold_uniques,  &cb_fold_fields,   NULL,
+};
+
+struct cb_fold {
+    struct cb_journal *journal;
+    struct cb_views *views;
+    struct cb_overlay *overlay;
+    uint64_t position; /* folded, committed or not */
+    bool open;         /* a batch is open */
+    int64_t batch_ms, committed_ms, checked_ms;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mutex; /* of the two below */
+    pthread_cond_t wake;
+    bool woken, stopping;
+    void (*failed)(void *user, int code);
+    void *user;
+};
+
+static int fold_control(struct cb_fold_ctx *ctx, const struct cb_frame *frame) {
+    struct cb_control control;
+    int rc = cb_control_decode(frame->body, &control);
+    for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
+        rc = (*ops)->control ? (*ops)->control(ctx, &control) : 0;
+    }
+    return rc;
+}
+
+/* The id of a site; CB_SITE_ID_NONE for the empty name and for a site that is not there. */
+static int find_site(struct cb_fold_ctx *ctx, struct cb_str name) {
+    ctx->site = CB_SITE_ID_NONE;
+    int rc = name.len > 0 ? cb_sites_id(ctx->views, name, &ctx->site) : CB_ENOENT;
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+static int fold_event(struct cb_fold_ctx *ctx) {
+    ctx->true_ms = ctx->envelope->received_ms - ctx->event->age_ms;
+    ctx->true_ms = ctx->true_ms > 0 ? ctx->true_ms : 0;
+    int64_t minute = ctx->true_ms / 60000;
+    ctx->minute = minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
+    ctx->counted = false;
+    int rc = 0;
+    for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
+        if ((*ops)->event && (ctx->counted || (*ops)->every)) {
+            rc = (*ops)->event(ctx);
+        }
+    }
+    return rc;
+}
+
+static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, uint64_t *n_events) {
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < frame->n_sites; i++) {
+        rc = find_site(ctx, frame->sites[i].name);
+        for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
+            rc = (*ops)->received ? (*ops)->received(ctx, frame->sites[i].received) : 0;
+        }
+    }
+    struct cb_frame_walk walk;
+    struct cb_envelope envelope;
+    struct cb_reject reject;
+    struct cb_event event;
+    ctx->envelope = &envelope;
+    ctx->event = &event;
+    cb_frame_walk_init(&walk, frame);
+    for (enum cb_frame_item item;
+         rc == 0 && (item = cb_frame_walk_next(&walk, &envelope, &reject)) != CB_ITEM_END;) {
+        if (item == CB_ITEM_REJECT) {
+            rc = find_site(ctx, reject.site);
+            for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
+                rc = (*ops)->reject ? (*ops)->reject(ctx, &reject) : 0;
+            }
+            continue;
+        }
+        rc = find_site(ctx, envelope.site);
+        while (rc == 0 && cb_frame_walk_event(&walk, &event)) {
+            rc = fold_event(ctx);
+            ++*n_events;
+        }
+    }
+    return rc;
+}
+
+int cb_fold_record(struct cb_views *views, const struct cb_journal_record *record,
+                   uint64_t *n_events) {
+    struct cb_frame frame;
+    int rc = cb_frame_decode(record->frame.p, record->frame.len, &frame);
+    if (rc != 0) {
+        return rc == CB_EVERSION ? rc : CB_ECORRUPT;
+    }
+    struct cb_fold_ctx ctx = {
+        .views = views, .position = record->position, .journal_ms = record->journal_ms};
+    rc = frame.kind == CB_FRAME_CONTROL ? fold_control(&ctx, &frame)
+                                        : fold_beacons(&ctx, &frame, n_events);
+    return rc == CB_EMALFORMED || rc == CB_EINVAL || rc == CB_ENOENT ? CB_ECORRUPT : rc;
+}
+
+static int commit(struct cb_fold *fold) {
+    if (!fold->open) {
+        return 0;
+    }
+    fold->open = false;
+    int rc = cb_views_commit(fold->views, fold->position);
+    fold->committed_ms = cb_clock_mono_ms();
+    if (fold->committed_ms - fold->checked_ms >= CHECK_READERS_MS) {
+        fold->checked_ms = fold->committed_ms;
+        cb_db_check_readers(
+            cb_views_db(fold->views)); /* a reader that died would hold back pages */
+    }
+    if (rc == 0) {
+        cb_overlay_drop(fold->overlay, fold->position);
+    }
+    return rc;
+}
+
+/* Folds what the journal holds now, with commits on the way where a batch is due. */
+static int fold_tail(struct cb_fold *fold) {
+    if (cb_journal_head(fold->journal) <= fold->position) {
+        return 0;
+    }
+    struct cb_journal_reader *reader;
+    int rc = cb_journal_reader_open(fold->journal, fold->position + 1, &reader);
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_journal_record record;
+    while ((rc = cb_journal_reader_next(reader, &record)) == 0) {
+        if (!fold->open) {
+            rc = cb_views_begin(fold->views);
+            if (rc != 0) {
+                break;
+            }
+            fold->open = true;
+            fold->batch_ms = cb_clock_mono_ms();
+        }
+        uint64_t n_events = 0;
+        rc = cb_fold_record(fold->views, &record, &n_events);
+        if (rc != 0) {
+            cb_log(CB_LOG_ERROR, "fold_failed", "position=%llu text=\"%s\"",
+                   (unsigned long long)record.position, cb_err_text(rc));
+            break;
+        }
+        cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
+        fold->position = record.position;
+        if (cb_views_batch_bytes(fold->views) >= BATCH_BYTES ||
+            cb_clock_mono_ms() - fold->batch_ms >= BATCH_MS) {
+            rc = commit(fold);
+            if (rc != 0) {
+                break;
+            }
+        }
+    }
+    cb_journal_reader_close(&reader);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_fold_catch_up(struct cb_fold *fold) {
+    int rc = fold_tail(fold);
+    return rc == 0 ? commit(fold) : rc;
+}
+
+int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb_overlay *overlay,
+                   struct cb_fold **out) {
+    struct cb_fold *fold = calloc(1, sizeof(*fold));
+    if (!fold) {
+        return CB_ENOMEM;
+    }
+    *fold = (struct cb_fold){.journal = journal, .views = views, .overlay = overlay};
+    pthread_mutex_init(&fold->mutex, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&fold->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    struct cb_db_txn *txn;
+    int rc = cb_db_begin(cb_views_db(views), false, &txn);
+    if (rc == 0) {
+        rc = cb_views_position(views, txn, &fold->position);
+        cb_db_abort(&txn);
+    }
+    if (rc == 0 && fold->position > cb_journal_head(journal)) {
+        cb_log(CB_LOG_ERROR, "views_ahead", "views=%llu journal=%llu",
+               (unsigned long long)fold->position, (unsigned long long)cb_journal_head(journal));
+        rc = CB_ECORRUPT;
+    }
+    if (rc == 0) {
+        rc = cb_fold_catch_up(fold);
+    }
+    if (rc != 0) {
+        cb_fold_destroy(&fold);
+        return rc;
+    }
+    *out = fold;
+    return 0;
+}
+
+/* Waits for a wake, or for ms (-1: for ever). False when the fold is to stop. */
+static bool wait_ms(struct cb_fold *fold, int64_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&fold->mutex);
+    int rc = 0;
+    while (!fold->woken && !fold->stopping && rc != ETIMEDOUT) {
+        rc = ms < 0 ? pthread_cond_wait(&fold->wake, &fold->mutex)
+                    : pthread_cond_timedwait(&fold->wake, &fold->mutex, &until);
+    }
+    fold->woken = false;
+    bool go_on = !fold->stopping;
+    pthread_mutex_unlock(&fold->mutex);
+    return go_on;
+}
+
+static void *run(void *arg) {
+    struct cb_fold *fold = arg;
+    int rc = 0;
+    bool go_on = true;
+    while (rc == 0 && go_on) {
+        rc = fold_tail(fold);
+        if (rc != 0) {
+            break;
+        }
+        int64_t pause_ms = -1;
+        if (fold->open) {
+            pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
+            if (pause_ms <= 0) {
+                rc = commit(fold);
+                continue;
+            }
+        }
+        go_on = wait_ms(fold, pause_ms);
+    }
+    if (rc == 0) {
+        rc = cb_fold_catch_up(fold);
+    }
+    if (rc != 0) {
+        fold->failed(fold->user, rc);
+    }
+    return NULL;
+}
+
+int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code), void *user) {
+    fold->failed = failed;
+    fold->user = user;
+    if (pthread_create(&fold->thread, NULL, run, fold) != 0) {
+        return CB_ESYS;
+    }
+    fold->started = true;
+    return 0;
+}
+
+void cb_fold_wake(struct cb_fold *fold) {
+    pthread_mutex_lock(&fold->mutex);
+    fold->woken = true;
+    pthread_cond_signal(&fold->wake);
+    pthread_mutex_unlock(&fold->mutex);
+}
+
+void cb_fold_destroy(struct cb_fold **fold) {
+    if (!*fold) {
+        return;
+    }
+    if ((*fold)->started) {
+        pthread_mutex_lock(&(*fold)->mutex);
+        (*fold)->stopping = true;
+        pthread_cond_signal(&(*fold)->wake);
+        pthread_mutex_unlock(&(*fold)->mutex);
+        pthread_join((*fold)->thread, NULL);
+    }
+    if ((*fold)->open) {
+        cb_views_abort((*fold)->views);
+    }
+    pthread_cond_destroy(&(*fold)->wake);
+    pthread_mutex_destroy(&(*fold)->mutex);
+    free(*fold);
+    *fold = NULL;
+}

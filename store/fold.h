@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * fold.h: reads the journal in order and keeps the views equal to what it says.
+ *
+ * The fold reads journal bytes and nothing else: no clock, no settings from elsewhere. So views can
+ * be thrown away and made again. The loop and its commits are here; what is counted is in folds/,
+ * one file a view, in one table (cb_folds). */
+#ifndef CB_STORE_FOLD_H
+#define CB_STORE_FOLD_H
+
+#include "proto/control.h"
+#include "proto/frame.h"
+#include "store/journal.h"
+#include "store/overlay.h"
+#include "store/views.h"
+
+/* What the folds see of the record and the event at hand. */
+struct cb_fold_ctx {
+    struct cb_views *views;
+    uint64_t position;
+    int64_t journal_ms;
+    const struct cb_envelope *envelope;
+    const struct cb_event *event;
+    uint32_t site;    /* id; CB_SITE_ID_NONE when the site is unknown */
+    int64_t true_ms;  /* received - age */
+    uint32_t minute;  /* of true_ms */
+    bool counted;     /* the verdict; set by the fold `seen` */
+    uint32_t name_id; /* set by the fold `counts` */
+    uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
+};
+
+/* One view. Slots may be NULL. Any error stops the fold: nothing of the batch is committed. */
+struct cb_fold_ops {
+    const char *name;
+    /* A site's row of a frame's header: so many were received. */
+    int (*received)(struct cb_fold_ctx *ctx, uint64_t n);
+    /* An event; only counted ones unless every is set. */
+    int (*event)(struct cb_fold_ctx *ctx);
+    bool every;
+    /* Events refused by ingest. */
+    int (*reject)(struct cb_fold_ctx *ctx, const struct cb_reject *reject);
+    /* A control frame. */
+    int (*control)(struct cb_fold_ctx *ctx, const struct cb_control *control);
+};
+
+/* The table, in the order of the calls: the verdict comes first. Ends with NULL. */
+extern const struct cb_fold_ops *const cb_folds[];
+
+/* Folds one record into the views' batch. Errors: CB_ECORRUPT when the frame cannot be decoded,
+ * CB_EVERSION, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_fold_record(struct cb_views *views, const struct cb_journal_record *record,
+                               uint64_t *n_events);
+
+/* ---- the thread ---- */
+struct cb_fold;
+/* Folds everything up to the journal's head before it returns, so that nothing acked is missing
+ * from the views when the first ask or report comes. Errors as cb_fold_record. */
+CB_MUST_USE int cb_fold_create(struct cb_journal *journal, struct cb_views *views,
+                               struct cb_overlay *overlay, struct cb_fold **out);
+/* Folds up to the head now; for the time before the thread runs. */
+CB_MUST_USE int cb_fold_catch_up(struct cb_fold *fold);
+/* Starts the thread. failed is called from it, once, when it cannot go on. Errors: CB_ESYS. */
+CB_MUST_USE int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code),
+                              void *user);
+/* The journal has grown. Any thread. */
+void cb_fold_wake(struct cb_fold *fold);
+/* Folds what is left, ends the thread, frees. */
+void cb_fold_destroy(struct cb_fold **fold);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * folds.h: the rows of the table of folds, and what they call of each other. The fold's thread
+ * only.
+ *
+ * A new view is one file here, one line below, one row in fold.c's table, and its tables in
+ * FORMAT.md. */
+#ifndef CB_STORE_FOLDS_FOLDS_H
+#define CB_STORE_FOLDS_FOLDS_H
+
+#include "store/fold.h"
+
+extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_visitors,
+    cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields;
+
+/* sites: the id of a site, CB_ENOENT when there is none. */
+CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
+/* sites: the small state of a site (struct below), to be changed in place. */
+struct cb_site_state {
+    uint32_t first_minute, last_minute; /* of counted events; last 0: none yet */
+    uint32_t n_visitors, n_names;
+};
+CB_MUST_USE int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *out);
+CB_MUST_USE int cb_sites_set_state(struct cb_views *views, uint32_t site,
+                                   const struct cb_site_state *state);
+
+/* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
+CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);
+
+/* counts: adds n to a name's counts in the minute, in each grain. */
+CB_MUST_USE int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id,
+                              uint32_t minute, uint64_t n);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * sites.c: which sites and tokens there are, by control frames; and each site's small state. */
+#include "store/folds/folds.h"
+#include "store/rows.h"
+
+int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, name.p ? name.p : "", name.len);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_SITES, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    if (row->len == 0) {
+        return CB_ENOENT;
+    }
+    if (row->len != CB_ROW_SITE_BYTES) {
+        return CB_ECORRUPT;
+    }
+    *id = cb_be32_get(row->data);
+    return 0;
+}
+
+int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *out) {
+    struct cb_key key = cb_key_site(site);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_SITE_STATE, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    *out = (struct cb_site_state){0};
+    if (row->len == CB_ROW_SITE_STATE_BYTES) {
+        out->first_minute = cb_be32_get(row->data);
+        out->last_minute = cb_be32_get(row->data + 4);
+        out->n_visitors = cb_be32_get(row->data + 8);
+        out->n_names = cb_be32_get(row->data + 12);
+    }
+    return 0;
+}
+
+int cb_sites_set_state(struct cb_views *views, uint32_t site, const struct cb_site_state *state) {
+    struct cb_key key = cb_key_site(site);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_SITE_STATE, &key, &row);
+    if (rc == 0) {
+        rc = cb_row_resize(views, row, CB_ROW_SITE_STATE_BYTES);
+    }
+    if (rc == 0) {
+        cb_be32_put(row->data, state->first_minute);
+        cb_be32_put(row->data + 4, state->last_minute);
+        cb_be32_put(row->data + 8, state->n_visitors);
+        cb_be32_put(row->data + 12, state->n_names);
+    }
+    return rc;
+}
+
+/* The next site's id: 1, 2, 3… */
+static int next_id(struct cb_views *views, uint32_t *id) {
+    struct cb_site_state counter;
+    int rc = cb_sites_state(views, CB_SITE_ID_NONE, &counter);
+    if (rc == 0) {
+        *id = ++counter.n_names; /* the row of "no site" counts the sites */
+        rc = cb_sites_set_state(views, CB_SITE_ID_NONE, &counter);
+    }
+    return rc;
+}
+
+static int put_site(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, control->site.p, control->site.len);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_SITES, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    bool fresh = row->len == 0;
+    uint32_t id = fresh ? 0 : cb_be32_get(row->data);
+    if (fresh) {
+        rc = next_id(ctx->views, &id);
+    }
+    if (rc == 0) {
+        rc = cb_row_resize(ctx->views, row, CB_ROW_SITE_BYTES);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    cb_be32_put(row->data, id);
+    row->data[4] = (uint8_t)control->status;
+    if (fresh) {
+        cb_be64_put(row->data + 5, (uint64_t)control->made_ms);
+    }
+    return 0;
+}
+
+static int put_token(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, control->token, CB_TOKEN_HASH_BYTES);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_TOKENS, &key, &row);
+    if (rc == 0) {
+        rc = cb_row_resize(ctx->views, row, CB_ROW_TOKEN_HEAD_BYTES + control->site.len);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    row->data[0] = (uint8_t)control->role;
+    cb_be64_put(row->data + 1, (uint64_t)control->made_ms);
+    if (control->site.len > 0) {
+        memcpy(row->data + CB_ROW_TOKEN_HEAD_BYTES, control->site.p, control->site.len);
+    }
+    return 0;
+}
+
+static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    switch (control->op) {
+    case CB_CONTROL_SITE:
+        return put_site(ctx, control);
+    case CB_CONTROL_TOKEN:
+        return put_token(ctx, control);
+    }
+    return CB_ECORRUPT;
+}
+
+const struct cb_fold_ops cb_fold_sites = {.name = "sites", .control = on_control};

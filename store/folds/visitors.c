@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ * visitors.c: who was there: a dense ordinal in order of first sight, first and last seen, events;
+ * and the order of the visitor list (`recent`: last seen first, to the minute, so that a visitor's
+ * row moves once a minute at most). */
+#include "store/folds/folds.h"
+#include "store/rows.h"
+
+static uint32_t minute_of(uint64_t ms) {
+    uint64_t minute = ms / 60000;
+    return minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
+}
+
+static int set_recent(struct cb_fold_ctx *ctx, uint32_t minute, bool present) {
+    struct cb_key key = cb_key_recent(ctx->site, minute, ctx->ordinal);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_RECENT, &key, &row);
+    return rc == 0 ? cb_row_resize(ctx->views, row, present ? 1 : 0) : rc;
+}
+
+static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
+    struct cb_site_state state;
+    int rc = cb_sites_state(ctx->views, ctx->site, &state);
+    if (rc == 0) {
+        ctx->ordinal = state.n_visitors++;
+        rc = cb_sites_set_state(ctx->views, ctx->site, &state);
+    }
+    if (rc == 0) {
+        rc = cb_row_resize(ctx->views, row, 4);
+    }
+    if (rc == 0) {
+        cb_be32_put(row->data, ctx->ordinal);
+    }
+    return rc;
+}
+
+static int on_event(struct cb_fold_ctx *ctx) {
+    if (!ctx->envelope->has_visitor) {
+        return 0;
+    }
+    struct cb_key key = cb_key_ordinal(ctx->site, ctx->envelope->visitor);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_ORDINALS, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    if (row->len == 4) {
+        ctx->ordinal = cb_be32_get(row->data);
+    } else {
+        rc = new_ordinal(ctx, row);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    key = cb_key_visitor(ctx->site, ctx->ordinal);
+    rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    bool fresh = row->len == 0;
+    if (fresh) {
+        rc = cb_row_resize(ctx->views, row, CB_ROW_VISITOR_BYTES);
+        if (rc != 0) {
+            return rc;
+        }
+        memcpy(row->data + CB_VISITOR_ID, ctx->envelope->visitor, CB_VISITOR_BYTES);
+    } else if (row->len != CB_ROW_VISITOR_BYTES) {
+        return CB_ECORRUPT;
+    }
+    uint64_t now_ms = (uint64_t)ctx->true_ms;
+    uint64_t first_ms = cb_be64_get(row->data + CB_VISITOR_FIRST_SEEN);
+    uint64_t last_ms = cb_be64_get(row->data + CB_VISITOR_LAST_SEEN);
+    if (fresh || now_ms < first_ms) {
+        cb_be64_put(row->data + CB_VISITOR_FIRST_SEEN, now_ms);
+    }
+    if (fresh || now_ms > last_ms) {
+        cb_be64_put(row->data + CB_VISITOR_LAST_SEEN, now_ms);
+    }
+    cb_be64_put(row->data + CB_VISITOR_EVENTS, cb_be64_get(row->data + CB_VISITOR_EVENTS) + 1);
+    cb_row_touch(row);
+    if (fresh || minute_of(now_ms) > minute_of(last_ms)) {
+        if (!fresh) {
+            rc = set_recent(ctx, minute_of(last_ms), false);
+        }
+        if (rc == 0) {
+            rc = set_recent(ctx, minute_of(now_ms), true);
+        }
+    }
+    return rc;
+}
+
+const struct cb_fold_ops cb_fold_visitors = {.name = "visitors", .event = on_event};

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT
+ * journal.c: invariant: positions are consecutive, and what cb_journal_commit returned 0 for is on
+ * disk. */
+#include "store/journal.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/clock.h"
+#include "proto/crc.h"
+#include "proto/log.h"
+#include "proto/metric.h"
+#include "store/db.h"
+#include "store/journal_time.h"
+#include "store/key.h"
+#include "store/senders.h"
+
+enum { PATH_BYTES = 4096, QUOTA_PERCENT = 90, QUOTA_INTERVAL_MS = 1000, PRUNE_INTERVAL_MS = 60000 };
+
+static const char magic[3] = {'c', 'b', 'j'};
+
+struct cb_journal {
+    struct cb_db *db;
+    unsigned records, senders;
+    uint64_t quota_bytes;
+    _Atomic uint64_t head;
+    atomic_bool accepting;
+    /* the writer's own */
+    struct cb_db_txn *txn;
+    uint64_t next; /* position of the next append */
+    uint64_t batch_bytes;
+    uint64_t used_bytes; /* as measured last, and what was appended since */
+    int64_t measured_ms, pruned_ms;
+    struct cb_journal_time time;
+    int64_t now_ms; /* journal time of this batch */
+};
+
+struct cb_journal_reader {
+    struct cb_db_txn *txn;
+    struct cb_db_cursor *cursor;
+    uint64_t next;
+    bool started;
+};
+
+int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out) {
+    const uint8_t *p = (const uint8_t *)value.p;
+    if (value.len < CB_JOURNAL_RECORD_HEAD || memcmp(p, magic, sizeof(magic)) != 0) {
+        return CB_EMALFORMED;
+    }
+    if (p[3] != CB_JOURNAL_VERSION) {
+        return p[3] > CB_JOURNAL_VERSION ? CB_EVERSION : CB_EMALFORMED;
+    }
+    if (cb_be32_get(p + 4) != cb_crc32c(0, p + 8, value.len - 8)) {
+        return CB_ECORRUPT;
+    }
+    out->journal_ms = (int64_t)cb_be64_get(p + 8);
+    out->frame =
+        (struct cb_str){value.p + CB_JOURNAL_RECORD_HEAD, value.len - CB_JOURNAL_RECORD_HEAD};
+    return 0;
+}
+
+/* The newest position and its time; leaves 0, 0 for an empty journal. */
+static int find_head(struct cb_db_txn *txn, unsigned table, uint64_t *head, int64_t *last_ms) {
+    struct cb_db_cursor *cursor;
+    int rc = cb_db_cursor_open(txn, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_str key, value;
+    struct cb_journal_record record;
+    rc = cb_db_last(cursor, &key, &value);
+    if (rc == 0) {
+        rc = key.len == 8 ? cb_journal_record_decode(value, &record) : CB_ECORRUPT;
+        rc = rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
+        if (rc == 0) {
+            *head = cb_be64_get((const uint8_t *)key.p);
+            *last_ms = record.journal_ms;
+        }
+    } else if (rc == CB_ENOENT) {
+        rc = 0;
+    }
+    cb_db_cursor_close(&cursor);
+    return rc;
+}
+
+int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal **out) {
+    char folder[PATH_BYTES];
+    if (snprintf(folder, sizeof(folder), "%s/journal", data_dir) >= (int)sizeof(folder)) {
+        return CB_EINVAL;
+    }
+    struct cb_journal *journal = calloc(1, sizeof(*journal));
+    if (!journal) {
+        return CB_ENOMEM;
+    }
+    int rc = cb_db_open(folder, map_bytes, 4, false, &journal->db);
+    if (rc != 0) {
+        goto err_after_journal;
+    }
+    struct cb_db_txn *txn;
+    rc = cb_db_begin(journal->db, true, &txn);
+    if (rc != 0) {
+        goto err_after_db;
+    }
+    uint64_t head = 0;
+    int64_t last_ms = 0;
+    rc = cb_db_table(txn, "records", true, &journal->records);
+    if (rc == 0) {
+        rc = cb_db_table(txn, "senders", true, &journal->senders);
+    }
+    if (rc == 0) {
+        rc = find_head(txn, journal->records, &head, &last_ms);
+    }
+    if (rc != 0) {
+        cb_db_abort(&txn);
+        goto err_after_db;
+    }
+    journal->used_bytes = cb_db_used_bytes(txn);
+    rc = cb_db_commit(&txn);
+    if (rc != 0) {
+        goto err_after_db;
+    }
+    journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
+    journal->next = head + 1;
+    atomic_store(&journal->head, head);
+    atomic_store(&journal->accepting, journal->used_bytes < journal->quota_bytes);
+    cb_journal_time_init(&journal->time, last_ms);
+    cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)head);
+    *out = journal;
+    return 0;
+
+err_after_db:
+    cb_db_close(&journal->db);
+err_after_journal:
+    free(journal);
+    return rc;
+}
+
+void cb_journal_close(struct cb_journal **journal) {
+    if (!*journal) {
+        return;
+    }
+    cb_journal_abort(*journal);
+    cb_db_close(&(*journal)->db);
+    free(*journal);
+    *journal = NULL;
+}
+
+int cb_journal_begin(struct cb_journal *journal) {
+    int rc = cb_db_begin(journal->db, true, &journal->txn);
+    if (rc != 0) {
+        return rc;
+    }
+    journal->batch_bytes = 0;
+    journal->now_ms = cb_journal_time_now(&journal->time);
+    int64_t mono_ms = cb_clock_mono_ms();
+    if (mono_ms - journal->measured_ms >= QUOTA_INTERVAL_MS) {
+        journal->measured_ms = mono_ms;
+        journal->used_bytes = cb_db_used_bytes(journal->txn);
+    }
+    if (mono_ms - journal->pruned_ms >= PRUNE_INTERVAL_MS) {
+        journal->pruned_ms = mono_ms;
+        rc = cb_senders_prune(journal->txn, journal->senders, journal->now_ms);
+        if (rc != 0) {
+            cb_journal_abort(journal);
+        }
+    }
+    return rc;
+}
+
+int cb_journal_admit(struct cb_journal *journal, uint64_t sender, uint64_t number) {
+    return cb_senders_admit(journal->txn, journal->senders, sender, number, journal->now_ms);
+}
+
+int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t *position) {
+    size_t len = CB_JOURNAL_RECORD_HEAD + frame.len;
+    bool room = journal->used_bytes + len < journal->quota_bytes;
+    atomic_store_explicit(&journal->accepting, room, memory_order_relaxed);
+    if (!room) {
+        return CB_EFULL;
+    }
+    struct cb_key key = cb_key_position(journal->next);
+    void *data;
+    int rc = cb_db_append(journal->txn, journal->records, cb_key_str(&key), len, &data);
+    if (rc != 0) {
+        return rc;
+    }
+    uint8_t *p = data;
+    memcpy(p, magic, sizeof(magic));
+    p[3] = CB_JOURNAL_VERSION;
+    cb_be64_put(p + 8, (uint64_t)journal->now_ms);
+    memcpy(p + CB_JOURNAL_RECORD_HEAD, frame.p, frame.len);
+    cb_be32_put(p + 4, cb_crc32c(0, p + 8, len - 8));
+    journal->used_bytes += len;
+    journal->batch_bytes += len;
+    *position = journal->next++;
+    return 0;
+}
+
+int cb_journal_commit(struct cb_journal *journal) {
+    int rc = cb_db_commit(&journal->txn);
+    uint64_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
+    if (rc != 0) {
+        journal->next = head + 1;
+        journal->used_bytes -= journal->batch_bytes;
+        return rc;
+    }
+    cb_metric_add(CB_METRIC_JOURNAL_COMMITS, 1);
+    cb_metric_add(CB_METRIC_JOURNAL_FRAMES, (int64_t)(journal->next - 1 - head));
+    cb_metric_add(CB_METRIC_JOURNAL_BYTES, (int64_t)journal->batch_bytes);
+    cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)(journal->next - 1));
+    atomic_store_explicit(&journal->head, journal->next - 1, memory_order_release);
+    return 0;
+}
+
+void cb_journal_abort(struct cb_journal *journal) {
+    if (!journal->txn) {
+        return;
+    }
+    cb_db_abort(&journal->txn);
+    journal->next = atomic_load_explicit(&journal->head, memory_order_relaxed) + 1;
+    journal->used_bytes -= journal->batch_bytes;
+    journal->batch_bytes = 0;
+}
+
+uint64_t cb_journal_head(const struct cb_journal *journal) {
+    return atomic_load_explicit(&journal->head, memory_order_acquire);
+}
+
+bool cb_journal_accepting(const struct cb_journal *journal) {
+    return atomic_load_explicit(&journal->accepting, memory_order_relaxed);
+}
+
+int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
+                           struct cb_journal_reader **out) {
+    struct cb_journal_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        return CB_ENOMEM;
+    }
+    int rc = cb_db_begin(journal->db, false, &reader->txn);
+    if (rc != 0) {
+        goto err_after_reader;
+    }
+    rc = cb_db_cursor_open(reader->txn, journal->records, &reader->cursor);
+    if (rc != 0) {
+        goto err_after_txn;
+    }
+    reader->next = from;
+    *out = reader;
+    return 0;
+
+err_after_txn:
+    cb_db_abort(&reader->txn);
+err_after_reader:
+    free(reader);
+    return rc;
+}
+
+int cb_journal_reader_next(struct cb_journal_reader *reader, struct cb_journal_record *out) {
+    struct cb_str key, value;
+    int rc;
+    if (reader->started) {
+        rc = cb_db_next(reader->cursor, &key, &value);
+    } else {
+        struct cb_key from = cb_key_position(reader->next);
+        rc = cb_db_seek(reader->cursor, cb_key_str(&from), &key, &value);
+        reader->started = true;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (key.len != 8 || cb_be64_get((const uint8_t *)key.p) != reader->next) {
+        cb_log(CB_LOG_ERROR, "journal_gap", "expected=%llu", (unsigned long long)reader->next);
+        return CB_ECORRUPT;
+    }
+    rc = cb_journal_record_decode(value, out);
+    if (rc != 0) {
+        cb_log(CB_LOG_ERROR, "journal_record_bad", "position=%llu text=\"%s\"",
+               (unsigned long long)reader->next, cb_err_text(rc));
+        return rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
+    }
+    out->position = reader->next++;
+    return 0;
+}
+
+void cb_journal_reader_close(struct cb_journal_reader **reader) {
+    if (!*reader) {
+        return;
+    }
+    cb_db_cursor_close(&(*reader)->cursor);
+    cb_db_abort(&(*reader)->txn);
+    free(*reader);
+    *reader = NULL;
+}

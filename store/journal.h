@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * journal.h: the truth: every frame as it arrived, in order, in an LMDB environment of its own. See
+ * FORMAT.md, "Journal".
+ *
+ * Positions are 1, 2, 3…; keys only ever grow, so an append never searches. Each record carries a
+ * CRC-32C, since LMDB 0.9 has no page checksums. One writer thread; any number of readers, each
+ * with its own cb_journal_reader. */
+#ifndef CB_STORE_JOURNAL_H
+#define CB_STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/err.h"
+
+enum { CB_JOURNAL_VERSION = 1, CB_JOURNAL_RECORD_HEAD = 16 };
+
+struct cb_journal;
+
+struct cb_journal_record {
+    uint64_t position;
+    int64_t journal_ms; /* journal time of the append: see journal_time.h */
+    struct cb_str frame;
+};
+
+/* Opens (or makes) DIR/journal. Errors: those of cb_db_open, CB_EVERSION. */
+CB_MUST_USE int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal **out);
+void cb_journal_close(struct cb_journal **journal);
+
+/* ---- the writer's thread ---- */
+/* Begins a batch. Errors: CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_journal_begin(struct cb_journal *journal);
+/* Whether frame `number` of `sender` may be appended: 0; CB_EBUSY: it was appended before (ack it,
+ * append nothing); CB_EINVAL: too far behind that sender's highest number to tell, so it must be
+ * refused. Within a batch. */
+CB_MUST_USE int cb_journal_admit(struct cb_journal *journal, uint64_t sender, uint64_t number);
+/* Appends a frame. Errors: CB_EFULL (over 90 % of the map, or LMDB says so), CB_EIO; after CB_EIO
+ * abort the batch. */
+CB_MUST_USE int cb_journal_append(struct cb_journal *journal, struct cb_str frame,
+                                  uint64_t *position);
+/* Ends the batch on disk. After an error nothing of it is there. */
+CB_MUST_USE int cb_journal_commit(struct cb_journal *journal);
+void cb_journal_abort(struct cb_journal *journal);
+
+/* The newest committed position, 0 when empty. Any thread. */
+uint64_t cb_journal_head(const struct cb_journal *journal);
+/* Whether there is room under the quota of 90 % of the map. Any thread. */
+bool cb_journal_accepting(const struct cb_journal *journal);
+
+/* ---- readers ---- */
+struct cb_journal_reader;
+/* A snapshot of the journal standing before position from. */
+CB_MUST_USE int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
+                                       struct cb_journal_reader **out);
+/* The next record; out->frame lives until the reader is closed. Errors: CB_ENOENT at the end,
+ * CB_ECORRUPT when the record fails its CRC or its position is not the next, CB_EVERSION, CB_EIO.
+ */
+CB_MUST_USE int cb_journal_reader_next(struct cb_journal_reader *reader,
+                                       struct cb_journal_record *out);
+void cb_journal_reader_close(struct cb_journal_reader **reader);
+
+/* A record's bytes, for tests of the decoder. Errors: CB_EMALFORMED, CB_EVERSION, CB_ECORRUPT. */
+CB_MUST_USE int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/key.h"
+
+struct cb_key cb_key_position(uint64_t position) {
+    struct cb_key key = {.len = 0};
+    cb_key_u64(&key, position);
+    return key;
+}
+
+struct cb_key cb_key_name(uint32_t site, struct cb_str name) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_bytes(&key, name.p ? name.p : "", name.len);
+    return key;
+}
+
+struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_bytes(&key, producer, 8);
+    return key;
+}
+
+struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64_t chunk) {
+    struct cb_key key = cb_key_seen(site, producer);
+    cb_key_u64(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_count(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, name_id);
+    cb_key_u8(&key, grain);
+    cb_key_u32(&key, bucket);
+    return key;
+}
+
+struct cb_key cb_key_unique(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket,
+                            uint32_t chunk) {
+    struct cb_key key = cb_key_count(site, name_id, grain, bucket);
+    cb_key_u32(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_ordinal(uint32_t site, const uint8_t visitor[16]) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_bytes(&key, visitor, 16);
+    return key;
+}
+
+struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, ordinal);
+    return key;
+}
+
+struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, ~minute); /* complements: the newest sorts first */
+    cb_key_u32(&key, ~ordinal);
+    return key;
+}
+
+struct cb_key cb_key_field(uint32_t site, uint32_t ordinal, uint8_t field, uint8_t part) {
+    struct cb_key key = cb_key_visitor(site, ordinal);
+    cb_key_u8(&key, field);
+    cb_key_u8(&key, part);
+    return key;
+}
+
+struct cb_key cb_key_site(uint32_t site) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    return key;
+}

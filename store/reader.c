@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT
+ * reader.c: snapshots of the views, and the rows in them that are read one by one. Series are in
+ * series.c. */
+#include "store/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proto/clock.h"
+#include "store/rows.h"
+#include "store/snapshot.h"
+
+enum { TEXT_MAX_BYTES = 64 * 1024, OPEN_RETRY_MS = 50, CHECK_READERS_MS = 5000 };
+
+struct cb_reader {
+    struct cb_views *views;
+    bool owned;
+};
+
+int cb_reader_of_views(struct cb_views *views, struct cb_reader **out) {
+    struct cb_reader *reader = malloc(sizeof(*reader));
+    if (!reader) {
+        return CB_ENOMEM;
+    }
+    *reader = (struct cb_reader){.views = views, .owned = false};
+    *out = reader;
+    return 0;
+}
+
+int cb_reader_borrow(struct cb_store *store, struct cb_reader **out) {
+    return cb_reader_of_views(cb_store_views(store), out);
+}
+
+int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
+                   struct cb_reader **out, char **sentence) {
+    struct cb_views *views;
+    int64_t until_ms = cb_clock_mono_ms() + wait_ms;
+    int rc;
+    while ((rc = cb_views_open_read_only(data_dir, map_bytes, &views)) == CB_ENOENT &&
+           cb_clock_mono_ms() < until_ms) {
+        nanosleep(&(struct timespec){.tv_nsec = OPEN_RETRY_MS * 1000000L}, NULL);
+    }
+    if (rc == 0) {
+        rc = cb_reader_of_views(views, out);
+        if (rc == 0) {
+            (*out)->owned = true;
+            return 0;
+        }
+        cb_views_close(&views);
+    }
+    if (asprintf(sentence, "--data: cannot read the views in %s: %s", data_dir,
+                 rc == CB_ENOENT ? "no store has made them" : cb_err_text(rc)) < 0) {
+        *sentence = NULL;
+    }
+    return rc;
+}
+
+void cb_reader_close(struct cb_reader **reader) {
+    if (!*reader) {
+        return;
+    }
+    if ((*reader)->owned) {
+        cb_views_close(&(*reader)->views);
+    }
+    free(*reader);
+    *reader = NULL;
+}
+
+int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
+    struct cb_snapshot *snapshot = malloc(sizeof(*snapshot));
+    if (!snapshot) {
+        return CB_ENOMEM;
+    }
+    *snapshot = (struct cb_snapshot){.reader = reader, .views = reader->views};
+    cb_buf_init(&snapshot->text, TEXT_MAX_BYTES);
+    int rc = cb_db_begin(cb_views_db(reader->views), false, &snapshot->txn);
+    if (rc == 0) {
+        rc = cb_views_position(snapshot->views, snapshot->txn, &snapshot->position);
+    }
+    if (rc != 0) {
+        cb_snapshot_end(&snapshot);
+        return rc;
+    }
+    *out = snapshot;
+    return 0;
+}
+
+void cb_snapshot_end(struct cb_snapshot **snapshot) {
+    if (!*snapshot) {
+        return;
+    }
+    cb_db_abort(&(*snapshot)->txn);
+    cb_buf_fini(&(*snapshot)->text);
+    free(*snapshot);
+    *snapshot = NULL;
+}
+
+uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot) {
+    return snapshot->position;
+}
+
+int cb_snapshot_row(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *key,
+                    struct cb_str *value) {
+    return cb_db_get(snapshot->txn, cb_views_table(snapshot->views, table), cb_key_str(key), value);
+}
+
+int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_HASH_BYTES],
+                      struct cb_token *out) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, hash, CB_TOKEN_HASH_BYTES);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_TOKENS, &key, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t site_len = value.len - CB_ROW_TOKEN_HEAD_BYTES;
+    if (value.len < CB_ROW_TOKEN_HEAD_BYTES || site_len > CB_SITE_MAX) {
+        return CB_ECORRUPT;
+    }
+    out->role = (unsigned char)value.p[0];
+    memcpy(out->site, value.p + CB_ROW_TOKEN_HEAD_BYTES, site_len);
+    out->site[site_len] = '\0';
+    return 0;
+}
+
+static int decode_site(struct cb_snapshot *snapshot, struct cb_str value, struct cb_site *out) {
+    if (value.len != CB_ROW_SITE_BYTES) {
+        return CB_ECORRUPT;
+    }
+    const uint8_t *p = (const uint8_t *)value.p;
+    *out = (struct cb_site){
+        .id = cb_be32_get(p), .status = p[4], .made_ms = (int64_t)cb_be64_get(p + 5)};
+    struct cb_key key = cb_key_site(out->id);
+    struct cb_str state;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_SITE_STATE, &key, &state);
+    if (rc == 0 && state.len == CB_ROW_SITE_STATE_BYTES) {
+        out->first_minute = cb_be32_get((const uint8_t *)state.p);
+        out->last_minute = cb_be32_get((const uint8_t *)state.p + 4);
+    }
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_snapshot_site(struct cb_snapshot *snapshot, struct cb_str name, struct cb_site *out) {
+    if (!cb_site_name_valid(name)) {
+        return CB_ENOENT;
+    }
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, name.p, name.len);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_SITES, &key, &value);
+    return rc == 0 ? decode_site(snapshot, value, out) : rc;
+}
+
+/* Calls each for the rows whose keys begin with prefix. */
+static int scan(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *prefix,
+                bool (*each)(void *user, struct cb_str key, struct cb_str value), void *user) {
+    struct cb_db_cursor *cursor;
+    int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, table), &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    /* LMDB takes no empty key; every key of ours begins above a zero byte's position. */
+    struct cb_key from = *prefix;
+    if (from.len == 0) {
+        cb_key_u8(&from, 0);
+    }
+    struct cb_str key, value;
+    for (rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value); rc == 0;
+         rc = cb_db_next(cursor, &key, &value)) {
+        if (key.len < prefix->len || memcmp(key.p, prefix->bytes, prefix->len) != 0) {
+            break;
+        }
+        if (!each(user, key, value)) {
+            break;
+        }
+    }
+    cb_db_cursor_close(&cursor);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+struct sites_user {
+    struct cb_snapshot *snapshot;
+    bool (*each)(void *user, struct cb_str name, const struct cb_site *site);
+    void *user;
+};
+
+static bool give_site(void *user, struct cb_str key, struct cb_str value) {
+    struct sites_user *u = user;
+    struct cb_site site;
+    return decode_site(u->snapshot, value, &site) != 0 || u->each(u->user, key, &site);
+}
+
+void cb_snapshot_sites(struct cb_snapshot *snapshot,
+                       bool (*each)(void *user, struct cb_str name, const struct cb_site *site),
+                       void *user) {
+    struct sites_user u = {snapshot, each, user};
+    struct cb_key prefix = {.len = 0};
+    int rc = scan(snapshot, CB_TABLE_SITES, &prefix, give_site, &u);
+    (void)rc; /* the disk's errors were logged in db.c; what was read was given */
+}
+
+int cb_snapshot_name(struct cb_snapshot *snapshot, uint32_t site, struct cb_str name,
+                     uint32_t *name_id) {
+    if (name.len > CB_NAME_MAX) {
+        return CB_ENOENT;
+    }
+    struct cb_key key = cb_key_name(site, name);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_NAMES, &key, &value);
+    if (rc == 0 && value.len != 4) {
+        rc = CB_ECORRUPT;
+    }
+    if (rc == 0) {
+        *name_id = cb_be32_get((const uint8_t *)value.p);
+    }
+    return rc;
+}
+
+struct names_user {
+    bool (*each)(void *user, uint32_t name_id, struct cb_str name);
+    void *user;
+};
+
+static bool give_name(void *user, struct cb_str key, struct cb_str value) {
+    struct names_user *u = user;
+    return value.len != 4 || u->each(u->user, cb_be32_get((const uint8_t *)value.p),
+                                     (struct cb_str){key.p + 4, key.len - 4});
+}
+
+void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
+                       bool (*each)(void *user, uint32_t name_id, struct cb_str name), void *user) {
+    struct names_user u = {each, user};
+    struct cb_key prefix = cb_key_site(site);
+    int rc = scan(snapshot, CB_TABLE_NAMES, &prefix, give_name, &u);
+    (void)rc;
+}
+
+int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
+                        const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal) {
+    struct cb_key key = cb_key_ordinal(site, visitor);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_ORDINALS, &key, &value);
+    if (rc == 0 && value.len != 4) {
+        rc = CB_ECORRUPT;
+    }
+    if (rc == 0) {
+        *ordinal = cb_be32_get((const uint8_t *)value.p);
+    }
+    return rc;
+}
+
+int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal, unsigned field,
+                      struct cb_stamp *stamp, struct cb_buf *out) {
+    size_t before = out->len, len = 0;
+    for (unsigned part = 0; part == 0 || out->len - before < len; part++) {
+        struct cb_key key = cb_key_field(site, ordinal, (uint8_t)field, (uint8_t)part);
+        struct cb_str value;
+        int rc = cb_snapshot_row(snapshot, CB_TABLE_FIELDS, &key, &value);
+        if (rc != 0) {
+            return part == 0 ? rc : CB_ECORRUPT;
+        }
+        if (part == 0) {
+            const uint8_t *p = (const uint8_t *)value.p;
+            if (value.len < CB_FIELD_HEAD_BYTES) {
+                return CB_ECORRUPT;
+            }
+            stamp->true_ms = (int64_t)cb_be64_get(p + CB_FIELD_TRUE_MS);
+            stamp->seq = cb_be64_get(p + CB_FIELD_SEQ);
+            memcpy(stamp->producer, p + CB_FIELD_PRODUCER, CB_PRODUCER_BYTES);
+            len = cb_be32_get(p + CB_FIELD_LEN);
+            value.p += CB_FIELD_HEAD_BYTES;
+            value.len -= CB_FIELD_HEAD_BYTES;
+        }
+        if (part > CB_FIELD_PARTS_MAX || (value.len == 0 && len > 0) || value.len > len) {
+            return CB_ECORRUPT;
+        }
+        rc = cb_buf_append_str(out, value);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int read_visitor(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,
+                        struct cb_visitor *out) {
+    struct cb_key key = cb_key_visitor(site, ordinal);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &value);
+    if (rc != 0 || value.len != CB_ROW_VISITOR_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    const uint8_t *p = (const uint8_t *)value.p;
+    *out = (struct cb_visitor){.first_seen_ms = (int64_t)cb_be64_get(p + CB_VISITOR_FIRST_SEEN),
+                               .last_seen_ms = (int64_t)cb_be64_get(p + CB_VISITOR_LAST_SEEN),
+                               .events = cb_be64_get(p + CB_VISITOR_EVENTS),
+                               .sessions = cb_be32_get(p + CB_VISITOR_SESSIONS)};
+    memcpy(out->visitor, p + CB_VISITOR_ID, CB_VISITOR_BYTES);
+    /* Fields are put together in text, whose memory may move: offsets first, pointers when all are
+     * there. */
+    size_t offsets[CB_FIELD_COUNT + 1];
+    for (unsigned field = 0; field < CB_FIELD_COUNT; field++) {
+        offsets[field] = snapshot->text.len;
+        struct cb_stamp stamp;
+        rc = cb_snapshot_field(snapshot, site, ordinal, field, &stamp, &snapshot->text);
+        if (rc != 0 && rc != CB_ENOENT) {
+            return rc;
+        }
+    }
+    offsets[CB_FIELD_COUNT] = snapshot->text.len;
+    for (unsigned field = 0; field < CB_FIELD_COUNT; field++) {
+        out->fields[field] =
+            (struct cb_str){snapshot->text.len > 0 ? snapshot->text.data + offsets[field] : "",
+                            offsets[field + 1] - offsets[field]};
+    }
+    return 0;
+}
+
+int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,
+                        const uint8_t visitor[CB_VISITOR_BYTES], struct cb_visitor *out) {
+    uint32_t ordinal;
+    int rc = cb_snapshot_ordinal(snapshot, site, visitor, &ordinal);
+    if (rc != 0) {
+        return rc;
+    }
+    cb_buf_clear(&snapshot->text);
+    return read_visitor(snapshot, site, ordinal, out);
+}
+
+int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
+                         struct cb_visitor_cursor *cursor, uint32_t scan_max,
+                         bool (*each)(void *user, const struct cb_visitor *visitor), void *user,
+                         bool *more) {
+    static const uint8_t beginning[sizeof(cursor->bytes)];
+    bool first = memcmp(cursor->bytes, beginning, sizeof(beginning)) == 0;
+    struct cb_key from = cb_key_site(site);
+    cb_key_bytes(&from, cursor->bytes, sizeof(cursor->bytes));
+    struct cb_db_cursor *rows;
+    int rc =
+        cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_RECENT), &rows);
+    if (rc != 0) {
+        return rc;
+    }
+    *more = false;
+    bool go_on = true;
+    struct cb_str key, value;
+    rc = cb_db_seek(rows, cb_key_str(&from), &key, &value);
+    if (rc == 0 && !first && cb_str_eq(key, cb_key_str(&from))) {
+        rc = cb_db_next(rows, &key, &value);
+    }
+    for (; rc == 0; rc = cb_db_next(rows, &key, &value)) {
+        if (key.len != 12 || memcmp(key.p, from.bytes, 4) != 0) {
+            break;
+        }
+        if (!go_on || scan_max == 0) {
+            *more = true;
+            break;
+        }
+        scan_max--;
+        struct cb_visitor visitor;
+        cb_buf_clear(&snapshot->text);
+        rc = read_visitor(snapshot, site, ~cb_be32_get((const uint8_t *)key.p + 8), &visitor);
+        if (rc != 0) {
+            break;
+        }
+        memcpy(cursor->bytes, key.p + 4, sizeof(cursor->bytes));
+        go_on = each(user, &visitor);
+    }
+    cb_db_cursor_close(&rows);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out) {
+    *out = (struct cb_books){0};
+    struct cb_key key = cb_key_site(site);
+    struct cb_str value;
+    if (cb_snapshot_row(snapshot, CB_TABLE_BOOKS, &key, &value) != 0 ||
+        value.len != CB_ROW_BOOKS_BYTES) {
+        return;
+    }
+    const uint8_t *p = (const uint8_t *)value.p;
+    out->received = cb_be64_get(p + CB_BOOKS_RECEIVED);
+    out->counted = cb_be64_get(p + CB_BOOKS_COUNTED);
+    out->duplicate = cb_be64_get(p + CB_BOOKS_DUPLICATE);
+    out->lost = cb_be64_get(p + CB_BOOKS_LOST);
+    for (unsigned i = 0; i <= CB_REFUSAL_MAX; i++) {
+        out->rejected[i] = cb_be64_get(p + CB_BOOKS_REJECTED + 8 * i);
+    }
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * reader.h: what the query service may read: the views, in snapshots. No other file of store/ is
+ * used by query/.
+ *
+ * A snapshot is one LMDB read transaction: all that it gives belongs to one moment of the fold. It
+ * is bound to the thread that began it, should live for milliseconds and may live for 2 s at most
+ * (it holds back the reuse of pages). Strings that a snapshot gives out die with it. Ranges are in
+ * whole minutes since 1970 UTC, [from, to). Layout of what is read: FORMAT.md. */
+#ifndef CB_STORE_READER_H
+#define CB_STORE_READER_H
+
+#include "proto/control.h"
+#include "proto/event.h"
+#include "proto/refusal.h"
+
+struct cb_reader;   /* shared by threads */
+struct cb_snapshot; /* one thread */
+struct cb_store;
+
+/* Opens the views of a data folder read-only, for a process that holds no store; waits up to
+ * wait_ms for a store to make them. map_bytes must be the store's. *sentence as in store.h. Errors:
+ * CB_ENOENT, CB_EVERSION, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
+                               struct cb_reader **out, char **sentence);
+/* Borrows the environment of a store of this process (LMDB must not open one twice); the store must
+ * outlive it. Errors: CB_ENOMEM. */
+CB_MUST_USE int cb_reader_borrow(struct cb_store *store, struct cb_reader **out);
+void cb_reader_close(struct cb_reader **reader);
+
+CB_MUST_USE int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out);
+void cb_snapshot_end(struct cb_snapshot **snapshot);
+/* The journal position that the views of this snapshot hold. */
+uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot);
+
+struct cb_token {
+    unsigned role;              /* enum cb_role */
+    char site[CB_SITE_MAX + 1]; /* empty: all sites */
+};
+/* Errors: CB_ENOENT. */
+CB_MUST_USE int cb_snapshot_token(struct cb_snapshot *snapshot,
+                                  const uint8_t hash[CB_TOKEN_HASH_BYTES], struct cb_token *out);
+
+struct cb_site {
+    uint32_t id;
+    unsigned status; /* enum cb_site_status */
+    int64_t made_ms;
+    int64_t first_minute,
+        last_minute; /* of counted events; 0, 0 when there are none. last_minute is inclusive */
+};
+/* Errors: CB_ENOENT. */
+CB_MUST_USE int cb_snapshot_site(struct cb_snapshot *snapshot, struct cb_str name,
+                                 struct cb_site *out);
+/* Calls each for every site, by name, until it returns false. */
+void cb_snapshot_sites(struct cb_snapshot *snapshot,
+                       bool (*each)(void *user, struct cb_str name, const struct cb_site *site),
+                       void *user);
+
+/* An event's name as it stands in the views of one site. */
+enum {
+    CB_NAME_ID_ALL = 0,
+    CB_NAME_ID_SESSIONS = 1
+}; /* all events together; sessions, counted at their start */
+/* Errors: CB_ENOENT: no such event was counted. */
+CB_MUST_USE int cb_snapshot_name(struct cb_snapshot *snapshot, uint32_t site, struct cb_str name,
+                                 uint32_t *name_id);
+/* Calls each for every name of the site, without the two above. */
+void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
+                       bool (*each)(void *user, uint32_t name_id, struct cb_str name), void *user);
+
+/* Counts for n buckets: bucket i is [bounds[i], bounds[i+1]), bounds ascending, n+1 of them. events
+ * (and visitors, the exact number of different visitors, unless NULL) hold n. Errors: CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
+                                   const int64_t *bounds, size_t n, uint64_t *events,
+                                   uint64_t *visitors);
+
+struct cb_visitor {
+    uint8_t visitor[CB_VISITOR_BYTES];
+    int64_t first_seen_ms, last_seen_ms;
+    uint64_t events, sessions;
+    struct cb_str
+        fields[CB_FIELD_COUNT]; /* empty where never set; live until the next visitor is read */
+};
+/* Errors: CB_ENOENT, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,
+                                    const uint8_t visitor[CB_VISITOR_BYTES],
+                                    struct cb_visitor *out);
+
+/* Where a list goes on: opaque, all zero for the beginning. */
+struct cb_visitor_cursor {
+    uint8_t bytes[8];
+};
+/* Calls each for the site's visitors, the last seen first (to the minute; within one by order of
+ * first sight, newest first), behind *cursor, until it returns false or scan_max were looked at;
+ * *cursor then stands behind the last one given, and *more says whether any are left. Errors:
+ * CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
+                                     struct cb_visitor_cursor *cursor, uint32_t scan_max,
+                                     bool (*each)(void *user, const struct cb_visitor *visitor),
+                                     void *user, bool *more);
+
+/* The books of one site (DESIGN, invariant 4). received is summed from frames' headers, apart from
+ * the rest. */
+struct cb_books {
+    uint64_t received, counted, duplicate, lost;
+    uint64_t rejected[CB_REFUSAL_MAX + 1]; /* by enum cb_refusal */
+};
+/* site: an id, or CB_SITE_ID_NONE for what cannot be put down to a site. A site without a row has
+ * zeros. */
+enum { CB_SITE_ID_NONE = 0 };
+void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out);
+
+#endif

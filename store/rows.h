@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * rows.h: the sizes and places of what stands in the views' rows, as FORMAT.md says. Both the folds
+ * (which write) and the reader (which reads) include it; nobody else. */
+#ifndef CB_STORE_ROWS_H
+#define CB_STORE_ROWS_H
+
+#include "proto/event.h"
+#include "proto/refusal.h"
+#include "store/key.h"
+#include "store/reader.h"
+
+enum {
+    CB_ROW_SITE_BYTES = 13,
+    CB_ROW_SITE_STATE_BYTES = 16,
+    CB_ROW_TOKEN_HEAD_BYTES = 9,
+
+    /* books: received, counted, duplicate, lost, then rejected by reason; u64 each */
+    CB_BOOKS_RECEIVED = 0,
+    CB_BOOKS_COUNTED = 8,
+    CB_BOOKS_DUPLICATE = 16,
+    CB_BOOKS_LOST = 24,
+    CB_BOOKS_REJECTED = 32,
+    CB_ROW_BOOKS_BYTES = CB_BOOKS_REJECTED + 8 * (CB_REFUSAL_MAX + 1),
+
+    /* names: ids below this one have a meaning of their own (reader.h) */
+    CB_NAME_ID_FIRST = 2,
+    CB_NAMES_MAX = 1000, /* names of a site; further ones are counted as CB_NAME_OTHER */
+
+    /* uniques: a chunk is a sorted list of u16, or this many bytes of bitmap once that is smaller
+     */
+    CB_UNIQUES_CHUNK_BITS = 13,
+    CB_UNIQUES_BITMAP_BYTES = (1 << CB_UNIQUES_CHUNK_BITS) / 8,
+    CB_UNIQUES_LIST_MAX = CB_UNIQUES_BITMAP_BYTES / 2 - 1,
+
+    CB_VISITOR_ID = 0,
+    CB_VISITOR_FIRST_SEEN = 16,
+    CB_VISITOR_LAST_SEEN = 24,
+    CB_VISITOR_EVENTS = 32,
+    CB_VISITOR_SESSIONS = 40,
+    CB_ROW_VISITOR_BYTES = 44,
+
+    /* fields: the head stands in part 0 only */
+    CB_FIELD_TRUE_MS = 0,
+    CB_FIELD_SEQ = 8,
+    CB_FIELD_PRODUCER = 16,
+    CB_FIELD_SOURCE = 24,
+    CB_FIELD_LEN = 25,
+    CB_FIELD_HEAD_BYTES = 29,
+    CB_FIELD_PART_BYTES = 1500, /* of the value in each part */
+    CB_FIELD_PARTS_MAX = 11,    /* 4,000 characters of 4 bytes */
+    CB_FIELD_SOURCE_PAGE = 1,
+
+    /* sessions: a list of these */
+    CB_SESSION_START = 0,
+    CB_SESSION_END = 8,
+    CB_SESSION_EVENTS = 16,
+    CB_SESSION_BYTES = 20,
+    CB_SESSIONS_MAX = 100, /* of one visitor in 7 days; the oldest makes room */
+};
+
+#define CB_NAME_OTHER "(other)"
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * snapshot.h: what reader.c and answers.c share: reading the rows of the views within one read
+ * transaction. */
+#ifndef CB_STORE_SNAPSHOT_H
+#define CB_STORE_SNAPSHOT_H
+
+#include "store/reader.h"
+#include "store/views.h"
+
+struct cb_snapshot {
+    struct cb_reader *reader;
+    const struct cb_views *views;
+    struct cb_db_txn *txn;
+    uint64_t position;
+    struct cb_buf text; /* strings that had to be put together; freed with the snapshot */
+};
+
+/* The value of a row. Errors: CB_ENOENT, CB_EIO. */
+CB_MUST_USE int cb_snapshot_row(struct cb_snapshot *snapshot, enum cb_table table,
+                                const struct cb_key *key, struct cb_str *value);
+/* Appends a visitor's field to out, with its stamp. Errors: CB_ENOENT when it was never set,
+ * CB_ECORRUPT, those of cb_buf_append. */
+CB_MUST_USE int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,
+                                  unsigned field, struct cb_stamp *stamp, struct cb_buf *out);
+CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
+                                    const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
+/* A reader of views that are open in this process already; views outlive it. */
+CB_MUST_USE int cb_reader_of_views(struct cb_views *views, struct cb_reader **out);
+
+/* The store's views, lent to a reader of the same process, since LMDB must not open an environment twice. */
+struct cb_views *cb_store_views(struct cb_store *store);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * store.h: the one writer as a module: the data folder, the journal's thread, the fold's thread,
+ * the answers' thread.
+ *
+ * Call from one thread (main's). Which thread owns what: store/README.md. */
+#ifndef CB_STORE_STORE_H
+#define CB_STORE_STORE_H
+
+#include "proto/link.h"
+#include "proto/opt.h"
+
+struct cb_store;
+
+/* Locks and opens (or makes) the data folder, recovers, binds the channels, starts the threads;
+ * when it returns the store answers a hello. A new folder gets the sites of the option and
+ * DIR/admin-token. On failure *sentence (heap, caller frees) says what, naming the folder or the
+ * option. Errors: CB_EBUSY (another process holds the folder, or the address), CB_EIO, CB_EVERSION,
+ * CB_ECORRUPT, CB_EINVAL, CB_ESYS, CB_ENOMEM. */
+CB_MUST_USE int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url,
+                               struct cb_store **out, char **sentence);
+/* A descriptor that becomes readable when the store cannot go on (an error of the disk): the
+ * process should say so and exit 1, for its supervisor to start it again. */
+int cb_store_failed_fd(const struct cb_store *store);
+/* Stops taking frames, folds what was acked, joins the threads, closes. */
+void cb_store_teardown(struct cb_store **store);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ * views.h: the derived tables, and the fold's write-back cache over them. See FORMAT.md, "Views".
+ *
+ * A batch: begin, then rows are read once from LMDB into memory, changed there any number of times,
+ * and written in key order at the commit, together with the position that they hold: a random
+ * read-modify-write for each event would cost 4–8 µs, a sorted batch does not. One writer thread
+ * (the fold's); readers use snapshots (reader.h). */
+#ifndef CB_STORE_VIEWS_H
+#define CB_STORE_VIEWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/db.h"
+#include "store/key.h"
+
+enum { CB_VIEWS_VERSION = 1 };
+
+/* X(symbol, name in LMDB). The rows are in FORMAT.md. */
+#define CB_TABLES(X)                                                                               \
+    X(CB_TABLE_META, "meta")                                                                       \
+    X(CB_TABLE_SITES, "sites")                                                                     \
+    X(CB_TABLE_TOKENS, "tokens")                                                                   \
+    X(CB_TABLE_NAMES, "names")                                                                     \
+    X(CB_TABLE_BOOKS, "books")                                                                     \
+    X(CB_TABLE_SITE_STATE, "site_state")                                                           \
+    X(CB_TABLE_SEEN, "seen")                                                                       \
+    X(CB_TABLE_SEEN_CHUNKS, "seen_chunks")                                                         \
+    X(CB_TABLE_COUNTS, "counts")                                                                   \
+    X(CB_TABLE_UNIQUES, "uniques")                                                                 \
+    X(CB_TABLE_ORDINALS, "ordinals")                                                               \
+    X(CB_TABLE_VISITORS, "visitors")                                                               \
+    X(CB_TABLE_RECENT, "recent")                                                                   \
+    X(CB_TABLE_FIELDS, "fields")                                                                   \
+    X(CB_TABLE_SESSIONS, "sessions")
+
+enum cb_table {
+#define CB_TABLE_ENUM(symbol, name) symbol,
+    CB_TABLES(CB_TABLE_ENUM)
+#undef CB_TABLE_ENUM
+        CB_TABLE_COUNT
+};
+
+/* Grains of counts and uniques: the unit of `bucket` in their keys. */
+enum cb_grain { CB_GRAIN_MINUTE = 0, CB_GRAIN_HOUR = 1, CB_GRAIN_DAY = 2, CB_GRAIN_COUNT = 3 };
+/* Minutes of a bucket. */
+static inline uint32_t cb_grain_minutes(enum cb_grain grain) {
+    return grain == CB_GRAIN_MINUTE ? 1 : grain == CB_GRAIN_HOUR ? 60 : 1440;
+}
+
+struct cb_views;
+
+/* A row in the cache. data holds len bytes; an absent row has len 0. Valid until the batch ends;
+ * change it through cb_row_resize, or in place followed by cb_row_touch. */
+struct cb_row {
+    uint8_t *data;
+    uint32_t len, cap;
+    uint8_t table;
+    bool dirty, stored; /* stored: LMDB has a row of this key */
+    struct cb_key key;
+    struct cb_row *next; /* of its hash slot */
+};
+
+/* Opens (or makes) DIR/views. Errors: those of cb_db_open, CB_EVERSION when a newer version wrote
+ * them. */
+CB_MUST_USE int cb_views_open(const char *data_dir, uint64_t map_bytes, struct cb_views **out);
+/* Opens DIR/views read-only, for a process that only reads. Errors: CB_ENOENT when they are not
+ * there yet; others as above. */
+CB_MUST_USE int cb_views_open_read_only(const char *data_dir, uint64_t map_bytes,
+                                        struct cb_views **out);
+void cb_views_close(struct cb_views **views);
+
+/* The environment, for snapshots, and the handle of a table. Any thread. */
+struct cb_db *cb_views_db(struct cb_views *views);
+unsigned cb_views_table(const struct cb_views *views, enum cb_table table);
+/* The position that a snapshot's views hold; 0 for fresh ones. */
+CB_MUST_USE int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn,
+                                  uint64_t *position);
+
+/* ---- the fold's thread ---- */
+CB_MUST_USE int cb_views_begin(struct cb_views *views);
+/* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
+                             struct cb_row **out);
+/* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
+ * CB_ENOMEM. */
+CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
+void cb_row_touch(struct cb_row *row);
+/* Memory that the batch holds. */
+size_t cb_views_batch_bytes(const struct cb_views *views);
+/* Writes what changed, and the position, in one transaction. After an error nothing of the batch is
+ * there. */
+CB_MUST_USE int cb_views_commit(struct cb_views *views, uint64_t position);
+void cb_views_abort(struct cb_views *views);
+
+#endif
