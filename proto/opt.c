@@ -231,8 +231,8 @@ static int split_argument(int argc, char **argv, int *i, const char **name, size
 static int from_arguments(struct cb_opts *opts, unsigned tiers, int argc, char **argv,
                           bool config_only, char **sentence) {
     for (int i = 0; i < argc; i++) {
-        const char *name, *value;
-        size_t len;
+        const char *name = NULL, *value = NULL;
+        size_t len = 0;
         int rc = split_argument(argc, argv, &i, &name, &len, &value, sentence);
         if (rc != 0) {
             return rc;
