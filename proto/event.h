@@ -98,6 +98,14 @@ struct cb_envelope {
     uint32_t n_events;
 };
 
+/* When the event happened, by the server's clock; not below 1970, which a wrong clock could reach.
+ */
+static inline int64_t cb_event_true_ms(const struct cb_envelope *envelope,
+                                       const struct cb_event *event) {
+    int64_t true_ms = envelope->received_ms - event->age_ms;
+    return true_ms > 0 ? true_ms : 0;
+}
+
 /* The number of a known name, else CB_NAME_CUSTOM. */
 unsigned cb_event_name_code(struct cb_str name);
 /* The text of a known name; empty for CB_NAME_CUSTOM or any other number. Static. */

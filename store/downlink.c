@@ -78,7 +78,7 @@ static int put_sets(struct cb_downlink *downlink, const struct taken *taken) {
             if (event.name_code != CB_NAME_SET || !envelope.has_visitor || field < 0) {
                 continue;
             }
-            struct cb_stamp stamp = {.true_ms = envelope.received_ms - event.age_ms,
+            struct cb_stamp stamp = {.true_ms = cb_event_true_ms(&envelope, &event),
                                      .seq = event.seq};
             memcpy(stamp.producer, envelope.producer, CB_PRODUCER_BYTES);
             rc = cb_overlay_put(downlink->overlay, taken->position, envelope.site, envelope.visitor,

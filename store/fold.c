@@ -61,8 +61,7 @@ static int find_site(struct cb_fold_ctx *ctx, struct cb_str name) {
 }
 
 static int fold_event(struct cb_fold_ctx *ctx) {
-    ctx->true_ms = ctx->envelope->received_ms - ctx->event->age_ms;
-    ctx->true_ms = ctx->true_ms > 0 ? ctx->true_ms : 0;
+    ctx->true_ms = cb_event_true_ms(ctx->envelope, ctx->event);
     int64_t minute = ctx->true_ms / 60000;
     ctx->minute = minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
     ctx->counted = false;
