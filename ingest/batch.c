@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT
+ * batch.c: see batch.h.
+ *
+ * A load is a frame under way: open (events are added), closed (full, waiting for credits), or
+ * flying (the uplink has it; the builder is free again). A ticket counts the loads that hold some
+ * of it, and one more until it is closed; it is freed when that count is 0, which may be long after
+ * its request was answered 503 by the deadline. Tickets wait in the order of their deadlines, which
+ * is the order of their arrival: the timeout is the same for all. */
+#include "ingest/batch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "ingest/reply.h"
+#include "proto/clock.h"
+#include "proto/metric.h"
+
+enum {
+    EAGER_FRAMES = 2,        /* so many in flight keep the store busy … */
+    FULL_ENOUGH = 64 * 1024, /* … and then a frame gathers this much before it leaves */
+    BUILDERS_KEPT = 8,       /* idle builders, each up to CB_FRAME_MAX of memory */
+    LOAD_TICKETS_MIN = 64,
+};
+
+struct cb_ticket {
+    struct cb_http_req *req; /* NULL once answered */
+    unsigned loads;          /* that hold some of it, and 1 until it is closed */
+    bool failed;
+    bool waiting; /* closed, in the list of deadlines */
+    int64_t deadline_ms;
+    struct cb_batch_reply reply;
+    struct cb_ticket *prev, *next; /* by deadline, or the pool */
+};
+
+struct builder {
+    struct cb_frame_builder frame;
+    struct builder *next;
+};
+
+struct load {
+    struct builder *builder; /* NULL while it is flying */
+    size_t bytes;            /* its part of held */
+    struct cb_ticket **tickets;
+    size_t n_tickets, cap_tickets;
+    struct load *prev, *next; /* closed ones in order, flying ones, or the pool */
+};
+
+struct cb_batch {
+    struct cb_batch_opts opts;
+    struct cb_uplink *uplink;
+    struct event *flush, *deadline;
+    bool flush_due;
+    size_t held;
+    struct load *open;
+    struct load *closed, **closed_end;
+    struct load *flying;
+    struct load *idle_loads;
+    struct builder *idle_builders;
+    unsigned n_idle_builders;
+    struct cb_ticket *first, *last; /* waiting, by deadline */
+    struct cb_ticket *idle_tickets;
+};
+
+/* ---- tickets ---- */
+
+static void unlist(struct cb_batch *b, struct cb_ticket *t) {
+    if (!t->waiting)
+        return;
+    *(t->prev ? &t->prev->next : &b->first) = t->next;
+    *(t->next ? &t->next->prev : &b->last) = t->prev;
+    t->waiting = false;
+}
+
+static void answer(struct cb_batch *b, struct cb_ticket *t, bool ok) {
+    struct cb_http_req *req = t->req;
+    unlist(b, t);
+    if (!req)
+        return;
+    t->req = NULL;
+    cb_metric_add(CB_METRIC_INGEST_HELD, -1);
+    const struct cb_batch_reply *r = &t->reply;
+    if (!ok)
+        cb_reply_busy(req);
+    else if (r->body)
+        cb_http_reply(req, r->status, r->headers, r->body, r->len);
+    else
+        cb_http_reply(req, r->status, r->headers, r->text.data, r->text.len);
+    cb_buf_fini(&t->reply.text);
+}
+
+static void release(struct cb_batch *b, struct cb_ticket *t) {
+    assert(t->loads > 0);
+    if (--t->loads)
+        return;
+    answer(b, t, !t->failed);
+    t->next = b->idle_tickets;
+    b->idle_tickets = t;
+}
+
+static void deadline_arm(struct cb_batch *b) {
+    if (!b->first)
+        return;
+    int64_t left_ms = b->first->deadline_ms - cb_clock_mono_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    struct timeval wait = {left_ms / 1000, (left_ms % 1000) * 1000};
+    event_add(b->deadline, &wait);
+}
+
+static void flush_soon(struct cb_batch *b) {
+    if (b->flush_due)
+        return;
+    b->flush_due = true;
+    /* Behind what is active already, so it runs when this turn's requests were all read. */
+    event_active(b->flush, EV_TIMEOUT, 1);
+}
+
+static void deadline_passed(evutil_socket_t fd, short what, void *arg) {
+    (void)fd, (void)what;
+    struct cb_batch *b = arg;
+    int64_t now_ms = cb_clock_mono_ms();
+    while (b->first && b->first->deadline_ms <= now_ms)
+        answer(b, b->first, false);
+    deadline_arm(b);
+    flush_soon(b);
+}
+
+int cb_batch_open(struct cb_batch *b, struct cb_http_req *req, size_t bytes,
+                  struct cb_ticket **out) {
+    if (b->held + bytes > b->opts.held_max_bytes)
+        return CB_EFULL;
+    struct cb_ticket *t = b->idle_tickets;
+    if (t)
+        b->idle_tickets = t->next;
+    else if (!(t = malloc(sizeof *t)))
+        return CB_ENOMEM;
+    memset(t, 0, sizeof *t);
+    t->req = req;
+    t->loads = 1;
+    cb_metric_add(CB_METRIC_INGEST_HELD, 1);
+    *out = t;
+    return 0;
+}
+
+void cb_batch_close(struct cb_batch *b, struct cb_ticket *t, struct cb_batch_reply *reply,
+                    bool now) {
+    t->reply = *reply;
+    cb_buf_init(&reply->text, 0);
+    t->deadline_ms = cb_clock_mono_ms() + b->opts.ack_timeout_ms;
+    if (now || t->failed) {
+        answer(b, t, !t->failed);
+    } else if (t->loads > 1) {
+        t->waiting = true;
+        t->prev = b->last;
+        t->next = NULL;
+        *(b->last ? &b->last->next : &b->first) = t;
+        b->last = t;
+        if (b->first == t)
+            deadline_arm(b);
+    }
+    release(b, t);
+}
+
+/* ---- loads ---- */
+
+static void load_free(struct load *l) {
+    if (l->builder) {
+        cb_frame_builder_fini(&l->builder->frame);
+        free(l->builder);
+    }
+    free(l->tickets);
+    free(l);
+}
+
+static void builder_recycle(struct cb_batch *b, struct load *l) {
+    struct builder *builder = l->builder;
+    l->builder = NULL;
+    if (b->n_idle_builders == BUILDERS_KEPT) {
+        cb_frame_builder_fini(&builder->frame);
+        free(builder);
+        return;
+    }
+    cb_frame_builder_clear(&builder->frame);
+    builder->next = b->idle_builders;
+    b->idle_builders = builder;
+    b->n_idle_builders++;
+}
+
+/* The open load, made where there is none; NULL without memory. */
+static struct load *load_open(struct cb_batch *b) {
+    if (b->open)
+        return b->open;
+    struct builder *builder = b->idle_builders;
+    if (builder) {
+        b->idle_builders = builder->next;
+        b->n_idle_builders--;
+    } else if ((builder = malloc(sizeof *builder))) {
+        cb_frame_builder_init(&builder->frame);
+    } else {
+        return NULL;
+    }
+    struct load *l = b->idle_loads;
+    if (l)
+        b->idle_loads = l->next;
+    else
+        l = calloc(1, sizeof *l);
+    if (!l) {
+        cb_frame_builder_fini(&builder->frame);
+        free(builder);
+        return NULL;
+    }
+    l->builder = builder;
+    l->bytes = 0;
+    l->n_tickets = 0;
+    l->prev = l->next = NULL;
+    b->open = l;
+    return l;
+}
+
+static void load_close(struct cb_batch *b) {
+    struct load *l = b->open;
+    b->open = NULL;
+    l->next = NULL;
+    *b->closed_end = l;
+    b->closed_end = &l->next;
+}
+
+/* Sends a load; false when it must wait (it is unchanged then). */
+static bool load_send(struct cb_batch *b, struct load *l) {
+    if (cb_uplink_send(b->uplink, &l->builder->frame, l))
+        return false;
+    builder_recycle(b, l);
+    l->prev = NULL;
+    l->next = b->flying;
+    if (b->flying)
+        b->flying->prev = l;
+    b->flying = l;
+    return true;
+}
+
+/* Sends what may leave. */
+static void send_all(struct cb_batch *b) {
+    while (b->closed && cb_uplink_credits(b->uplink)) {
+        struct load *l = b->closed;
+        struct load *next = l->next;
+        if (!load_send(b, l))
+            return;
+        b->closed = next;
+        if (!next)
+            b->closed_end = &b->closed;
+    }
+    struct load *open = b->open;
+    if (b->closed || !open || !open->n_tickets || !cb_uplink_credits(b->uplink))
+        return;
+    if ((open->bytes >= FULL_ENOUGH || cb_uplink_in_flight(b->uplink) < EAGER_FRAMES) &&
+        load_send(b, open))
+        b->open = NULL;
+}
+
+static void flush(evutil_socket_t fd, short what, void *arg) {
+    (void)fd, (void)what;
+    struct cb_batch *b = arg;
+    b->flush_due = false;
+    send_all(b);
+}
+
+static void load_account(struct cb_batch *b, struct load *l) {
+    size_t bytes = cb_frame_builder_bytes(&l->builder->frame);
+    b->held += bytes - l->bytes;
+    l->bytes = bytes;
+}
+
+/* Notes that l holds some of t. False without memory: then t is failed, its events may go all the
+ * same (they are counted, and sent again they are duplicates). */
+static bool load_note(struct load *l, struct cb_ticket *t) {
+    if (l->n_tickets && l->tickets[l->n_tickets - 1] == t)
+        return true;
+    if (l->n_tickets == l->cap_tickets) {
+        size_t cap = l->cap_tickets ? 2 * l->cap_tickets : LOAD_TICKETS_MIN;
+        struct cb_ticket **tickets = realloc(l->tickets, cap * sizeof *tickets);
+        if (!tickets)
+            return false;
+        l->tickets = tickets;
+        l->cap_tickets = cap;
+    }
+    l->tickets[l->n_tickets++] = t;
+    t->loads++;
+    return true;
+}
+
+/* One try of adding to the open load, which is closed and begun anew once when it is full. */
+static int try_add(struct cb_batch *b, struct cb_ticket *t, const struct cb_envelope *envelope,
+                   const struct cb_event *events, uint32_t n, const struct cb_reject *reject) {
+    for (;;) {
+        struct load *l = load_open(b);
+        if (!l)
+            return CB_ENOMEM;
+        int err = envelope ? cb_frame_builder_add(&l->builder->frame, envelope, events, n)
+                           : cb_frame_builder_reject(&l->builder->frame, reject);
+        if (err == CB_EFULL && l->builder->frame.n_events) {
+            load_close(b);
+            send_all(b);
+            continue;
+        }
+        if (err)
+            return err;
+        load_account(b, l);
+        flush_soon(b);
+        return load_note(l, t) ? 0 : CB_ENOMEM;
+    }
+}
+
+void cb_batch_add(struct cb_batch *b, struct cb_ticket *t, const struct cb_envelope *envelope,
+                  const struct cb_event *events, uint32_t n) {
+    if (n == 0 || t->failed)
+        return;
+    int err = try_add(b, t, envelope, events, n, NULL);
+    if ((err == CB_ETOOBIG || err == CB_EFULL) && n > 1) {
+        cb_batch_add(b, t, envelope, events, n / 2);
+        cb_batch_add(b, t, envelope, events + n / 2, n - n / 2);
+    } else if (err) {
+        t->failed = true;
+    }
+}
+
+void cb_batch_reject(struct cb_batch *b, struct cb_ticket *t, const struct cb_reject *reject) {
+    if (!t->failed && try_add(b, t, NULL, NULL, 0, reject))
+        t->failed = true;
+}
+
+void cb_batch_fail(struct cb_ticket *t) {
+    t->failed = true;
+}
+
+/* ---- acks ---- */
+
+void cb_batch_acked(void *user, void *tag, enum cb_uplink_result result, uint64_t position) {
+    (void)position;
+    struct cb_batch *b = user;
+    struct load *l = tag;
+    if (!l)
+        return;
+    for (size_t i = 0; i < l->n_tickets; i++) {
+        if (result != CB_UPLINK_OK)
+            l->tickets[i]->failed = true;
+        release(b, l->tickets[i]);
+    }
+    b->held -= l->bytes;
+    *(l->prev ? &l->prev->next : &b->flying) = l->next;
+    if (l->next)
+        l->next->prev = l->prev;
+    l->next = b->idle_loads;
+    b->idle_loads = l;
+    if (b->closed || b->open)
+        flush_soon(b);
+}
+
+/* ---- the batch ---- */
+
+int cb_batch_create(struct event_base *base, const struct cb_batch_opts *opts,
+                    struct cb_batch **out) {
+    struct cb_batch *b = calloc(1, sizeof *b);
+    if (!b)
+        return CB_ENOMEM;
+    b->opts = *opts;
+    b->closed_end = &b->closed;
+    b->flush = event_new(base, -1, 0, flush, b);
+    b->deadline = evtimer_new(base, deadline_passed, b);
+    if (!b->flush || !b->deadline) {
+        cb_batch_destroy(&b);
+        return CB_ENOMEM;
+    }
+    *out = b;
+    return 0;
+}
+
+void cb_batch_bind(struct cb_batch *batch, struct cb_uplink *uplink) {
+    batch->uplink = uplink;
+}
+
+size_t cb_batch_held_bytes(const struct cb_batch *batch) {
+    return batch->held;
+}
+
+size_t cb_batch_held_max_bytes(const struct cb_batch *batch) {
+    return batch->opts.held_max_bytes;
+}
+
+static void loads_free(struct cb_batch *b, struct load *l, bool tickets) {
+    while (l) {
+        struct load *next = l->next;
+        for (size_t i = 0; tickets && i < l->n_tickets; i++) {
+            if (l->tickets[i]->req)
+                cb_metric_add(CB_METRIC_INGEST_HELD, -1);
+            l->tickets[i]->req = NULL; /* void with its server */
+            release(b, l->tickets[i]);
+        }
+        load_free(l);
+        l = next;
+    }
+}
+
+void cb_batch_destroy(struct cb_batch **batch) {
+    struct cb_batch *b = *batch;
+    if (!b)
+        return;
+    loads_free(b, b->open, true);
+    loads_free(b, b->closed, true);
+    loads_free(b, b->flying, true);
+    loads_free(b, b->idle_loads, false);
+    while (b->idle_tickets) {
+        struct cb_ticket *t = b->idle_tickets;
+        b->idle_tickets = t->next;
+        cb_buf_fini(&t->reply.text);
+        free(t);
+    }
+    while (b->idle_builders) {
+        struct builder *builder = b->idle_builders;
+        b->idle_builders = builder->next;
+        cb_frame_builder_fini(&builder->frame);
+        free(builder);
+    }
+    if (b->flush)
+        event_free(b->flush);
+    if (b->deadline)
+        event_free(b->deadline);
+    free(b);
+    *batch = NULL;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * ingest.c: see ingest.h. Threads: opts->ingest_threads workers; main's thread only makes and joins
+ * them. There are no locks: what threads share are the metrics, which are atomic. */
+#include "ingest/ingest.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ingest/worker.h"
+#include "proto/log.h"
+
+enum { HELLO_TIMEOUT_MS = 30000 };
+
+struct cb_ingest {
+    unsigned n_workers, n_threads;
+    struct cb_worker **workers;
+    pthread_t *threads;
+    char address[300];
+};
+
+static void say(char **sentence, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(char **sentence, const char *format, ...) {
+    va_list args;
+    free(*sentence);
+    va_start(args, format);
+    if (vasprintf(sentence, format, args) < 0)
+        *sentence = NULL;
+    va_end(args);
+}
+
+static int hello(const struct cb_link_url *url, char **sentence) {
+    int err = cb_uplink_hello(url, HELLO_TIMEOUT_MS);
+    if (err == CB_ETIMEDOUT)
+        say(sentence, "no store answers at %s", url->frames);
+    else if (err)
+        say(sentence, "the store at %s cannot be used: %s", url->frames, cb_err_text(err));
+    return err;
+}
+
+static void *run(void *arg) {
+    cb_worker_run(arg);
+    return NULL;
+}
+
+/* Signals are main's: the threads are born with all of them blocked. */
+static int threads_start(struct cb_ingest *in) {
+    sigset_t all, before;
+    int err = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; in->n_threads < in->n_workers; in->n_threads++) {
+        if (pthread_create(&in->threads[in->n_threads], NULL, run, in->workers[in->n_threads])) {
+            err = CB_ESYS;
+            break;
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
+static int workers_create(struct cb_ingest *in, const struct cb_opts *opts,
+                          const struct cb_link_url *url, unsigned n, char **sentence) {
+    char host[256];
+    uint16_t port;
+    int err = cb_opt_address(opts->ingest, host, sizeof host, &port);
+    if (err) {
+        say(sentence, "--ingest: %s is not HOST:PORT", opts->ingest);
+        return err;
+    }
+    for (; in->n_workers < n; in->n_workers++) {
+        err = cb_worker_create(opts, url, host, port, in->n_workers == 0,
+                               &in->workers[in->n_workers], sentence);
+        if (err)
+            return err;
+        port = cb_http_port(in->workers[0]->http);
+    }
+    snprintf(in->address, sizeof in->address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
+             (unsigned)port);
+    return 0;
+}
+
+int cb_ingest_setup(const struct cb_opts *opts, const struct cb_link_url *url,
+                    struct cb_ingest **out, char **sentence) {
+    unsigned n = (unsigned)opts->ingest_threads;
+    *sentence = NULL;
+    if (sodium_init() < 0) {
+        say(sentence, "the system gives no random numbers");
+        return CB_ESYS;
+    }
+    int err = hello(url, sentence);
+    if (err)
+        return err;
+    struct cb_ingest *in = calloc(1, sizeof *in);
+    if (in) {
+        in->workers = calloc(n, sizeof *in->workers);
+        in->threads = calloc(n, sizeof *in->threads);
+    }
+    err = in && in->workers && in->threads ? 0 : CB_ENOMEM;
+    if (!err)
+        err = workers_create(in, opts, url, n, sentence);
+    if (!err)
+        err = threads_start(in);
+    if (err) {
+        if (!*sentence)
+            say(sentence, "ingest cannot start: %s", cb_err_text(err));
+        cb_ingest_teardown(&in);
+        return err;
+    }
+    cb_log(CB_LOG_INFO, "ingest_ready", "address=%s threads=%u", in->address, n);
+    *out = in;
+    return 0;
+}
+
+const char *cb_ingest_address(const struct cb_ingest *ingest) {
+    return ingest->address;
+}
+
+void cb_ingest_teardown(struct cb_ingest **ingest) {
+    struct cb_ingest *in = *ingest;
+    if (!in)
+        return;
+    for (unsigned i = 0; i < in->n_threads; i++)
+        cb_worker_stop(in->workers[i]);
+    for (unsigned i = 0; i < in->n_threads; i++)
+        pthread_join(in->threads[i], NULL);
+    for (unsigned i = 0; i < in->n_workers; i++)
+        cb_worker_destroy(&in->workers[i]);
+    free(in->workers);
+    free(in->threads);
+    free(in);
+    *ingest = NULL;
+}

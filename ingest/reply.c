@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * reply.c: see reply.h. */
+#include "ingest/reply.h"
+
+#include "proto/metric.h"
+
+enum { ERROR_MAX_BYTES = 4096, HEADERS_MAX_BYTES = 1024 };
+
+void cb_reply_fault(struct cb_http_req *req, const struct cb_fault *fault, const char *headers) {
+    struct cb_buf lines, body;
+    cb_buf_init(&lines, HEADERS_MAX_BYTES);
+    cb_buf_init(&body, ERROR_MAX_BYTES);
+    const char *fixed = CB_REPLY_JSON CB_REPLY_CORS;
+    if (headers && cb_buf_printf(&lines, "%s%s", fixed, headers) == 0 &&
+        cb_buf_append(&lines, "", 1) == 0)
+        fixed = lines.data;
+    if (cb_refusal_json(&body, fault->refusal, fault->message, fault->field))
+        cb_buf_clear(&body); /* out of memory: the status still says it */
+    cb_http_reply(req, cb_refusal_status(fault->refusal), fixed, body.data, body.len);
+    cb_buf_fini(&lines);
+    cb_buf_fini(&body);
+}
+
+void cb_reply_busy(struct cb_http_req *req) {
+    cb_reply_unready(req, NULL);
+}
+
+void cb_reply_unready(struct cb_http_req *req, const char *reason) {
+    struct cb_fault fault = {CB_REFUSE_BUSY, reason, NULL};
+    cb_metric_add(CB_METRIC_INGEST_BUSY, 1);
+    cb_reply_fault(req, &fault, "Retry-After: 1\r\n");
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * reply.h: the header lines that every answer of the public routes carries, and the answers that
+ * several routes share.
+ *
+ * A beacon is a CORS-simple request from any page, so every answer, errors too, lets it be read
+ * (Fetch, "CORS protocol"). No cookie is ever set. Thread: the request's. */
+#ifndef CB_INGEST_REPLY_H
+#define CB_INGEST_REPLY_H
+
+#include "ingest/fault.h"
+#include "proto/http.h"
+
+#define CB_REPLY_CORS                                                                              \
+    "Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: Retry-After\r\n"
+#define CB_REPLY_JSON "Content-Type: application/json\r\n"
+#define CB_REPLY_NO_STORE "Cache-Control: no-store\r\n"
+
+/* Answers with the JSON error of a fault; message NULL means the refusal's own sentence. headers:
+ * further lines (at most 500 bytes), or NULL. Frees req. */
+void cb_reply_fault(struct cb_http_req *req, const struct cb_fault *fault, const char *headers);
+/* 503 busy with Retry-After, counted. Frees req. */
+void cb_reply_busy(struct cb_http_req *req);
+/* As cb_reply_busy, naming what is missing. */
+void cb_reply_unready(struct cb_http_req *req, const char *reason);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * routes.c: see routes.h. A path is found first, then its method is checked, so that a wrong method
+ * is told apart (405) from a wrong address (404). */
+#include "ingest/routes.h"
+
+#include "ingest/assets.h"
+#include "ingest/boot.h"
+#include "ingest/events.h"
+#include "ingest/health.h"
+#include "ingest/pixel.h"
+#include "ingest/reply.h"
+
+static const struct route {
+    struct cb_str path;
+    bool prefix; /* what follows is the handler's */
+    bool post;   /* POST (and its preflight), else GET and HEAD */
+    cb_hold_handler *handler;
+} routes[] = {
+    {{"/v1/events", 10}, false, true, cb_events_handle},
+    {{"/v1/boot", 8}, false, true, cb_boot_handle},
+    {{"/v1/pixel.gif", 13}, false, false, cb_pixel_handle},
+    {{"/clientchat/", 12}, true, false, cb_assets_script},
+    {{"/demo", 5}, false, false, cb_assets_demo},
+    {{"/demo.js", 8}, false, false, cb_assets_demo_script},
+    {{"/healthz", 8}, false, false, cb_health_alive},
+    {{"/readyz", 7}, false, false, cb_health_ready},
+};
+
+static const struct route *route_of(struct cb_str path) {
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *r = &routes[i];
+        if (path.len < r->path.len || memcmp(path.p, r->path.p, r->path.len) != 0)
+            continue;
+        if (path.len == r->path.len ? !r->prefix : r->prefix)
+            return r;
+    }
+    return NULL;
+}
+
+static void preflight(struct cb_http_req *req) {
+    cb_http_reply(req, 204,
+                  CB_REPLY_CORS "Access-Control-Allow-Methods: POST, OPTIONS\r\n"
+                                "Access-Control-Allow-Headers: Content-Type\r\n"
+                                "Access-Control-Max-Age: 86400\r\n",
+                  NULL, 0);
+}
+
+void cb_routes_handle(struct cb_http_req *req, void *user) {
+    const struct route *r = route_of(req->path);
+    struct cb_fault fault = {CB_REFUSE_NOT_FOUND, NULL, NULL};
+    if (!r) {
+        cb_reply_fault(req, &fault, NULL);
+        return;
+    }
+    if (r->post && req->method == CB_HTTP_OPTIONS) {
+        preflight(req);
+        return;
+    }
+    bool fits = r->post ? req->method == CB_HTTP_POST
+                        : req->method == CB_HTTP_GET || req->method == CB_HTTP_HEAD;
+    if (!fits) {
+        fault.refusal = CB_REFUSE_METHOD;
+        cb_reply_fault(req, &fault, r->post ? "Allow: POST, OPTIONS\r\n" : "Allow: GET, HEAD\r\n");
+        return;
+    }
+    r->handler(user, req, false);
+}

@@ -1,0 +1,7 @@
+cb_test(ingest/json ingest)
+cb_test(ingest/beacon ingest)
+cb_test(ingest/device ingest)
+cb_test(ingest/verdict ingest)
+cb_test(ingest/lookup ingest)
+cb_test(ingest/batch ingest)
+cb_test(ingest/ingest ingest)
