@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// api.js: the query service's private API as functions. Same origin, bearer token; every failure is
+// an ApiError with a sentence that can be shown.
+
+const TIMEOUT_MS = 10_000;
+const SKEW_MIN_MS = 3000;
+
+/**
+ * @typedef {object} Books
+ * @property {number} received
+ * @property {number} counted
+ * @property {number} duplicate
+ * @property {Record<string, number>} rejected
+ * @property {number} lost
+ *
+ * @typedef {{sites: Record<string, Books>, total: Books}} Balance
+ * @typedef {{events: Record<string, number>, visitors: number, sessions: number}} Totals
+ * @typedef {{t: number, events: number, visitors: number}} Point
+ * @typedef {{grain: string, tz: string, points: Point[]}} Series
+ *
+ * @typedef {object} Visitor
+ * @property {string} visitor
+ * @property {string} [name]
+ * @property {string} [email]
+ * @property {string} [phone]
+ * @property {string} [notes]
+ * @property {number} first_seen
+ * @property {number} last_seen
+ * @property {number} events
+ * @property {number} [sessions]
+ *
+ * @typedef {{rows: Visitor[], next: string | null}} VisitorPage
+ */
+
+export class ApiError extends Error {
+  /**
+   * @param {number} status 0 when there was no answer
+   * @param {string} code
+   * @param {string} message
+   * @param {number} [retry_after_ms]
+   */
+  constructor(status, code, message, retry_after_ms = 0) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.retry_after_ms = retry_after_ms;
+  }
+}
+
+/**
+ * Whether a text can stand in a header at all; fetch would throw.
+ * @param {string} token
+ */
+export const tokenLegible = (token) => /^[\x21-\x7e]+$/.test(token);
+
+export class Api {
+  #token;
+  #skew_ms = 0;
+
+  /** @param {string} token */
+  constructor(token) {
+    this.#token = token;
+  }
+
+  /** The service's clock: a reader's that is minutes off would ask for the wrong range. */
+  now() {
+    return Date.now() + this.#skew_ms;
+  }
+
+  /**
+   * @param {AbortSignal} signal
+   * @returns {Promise<Balance>}
+   */
+  balance(signal) {
+    return this.#get("v1/balance", {}, signal);
+  }
+
+  /**
+   * @param {string} site
+   * @param {import("./span.js").Span} span
+   * @param {AbortSignal} signal
+   * @returns {Promise<Totals>}
+   */
+  totals(site, { from, to, tz }, signal) {
+    return this.#get(sitePath(site, "totals"), { from, to, tz }, signal);
+  }
+
+  /**
+   * @param {string} site
+   * @param {import("./span.js").Span} span
+   * @param {string} event empty for all
+   * @param {AbortSignal} signal
+   * @returns {Promise<Series>}
+   */
+  timeseries(site, span, event, signal) {
+    return this.#get(sitePath(site, "timeseries"), { ...span, event }, signal);
+  }
+
+  /**
+   * @param {string} site
+   * @param {{q: string, cursor: string, limit: number}} query
+   * @param {AbortSignal} signal
+   * @returns {Promise<VisitorPage>}
+   */
+  visitors(site, query, signal) {
+    return this.#get(sitePath(site, "visitors"), query, signal);
+  }
+
+  /**
+   * @param {string} site
+   * @param {string} visitor
+   * @param {AbortSignal} signal
+   * @returns {Promise<Visitor>}
+   */
+  visitor(site, visitor, signal) {
+    const path = sitePath(site, `visitors/${encodeURIComponent(visitor)}`);
+    return this.#get(path, {}, signal);
+  }
+
+  /**
+   * @param {string} path relative to the page, so that a proxy may put a prefix before both
+   * @param {Record<string, string | number>} query empty values are left out
+   * @param {AbortSignal} signal
+   * @returns {Promise<any>}
+   */
+  async #get(path, query, signal) {
+    const url = new URL(path, document.baseURI);
+    url.hash = "";
+    for (const [name, value] of Object.entries(query))
+      if (value !== "") url.searchParams.set(name, String(value));
+    const flight = new AbortController();
+    const pass = () => flight.abort(signal.reason);
+    if (signal.aborted) pass();
+    signal.addEventListener("abort", pass, { once: true });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      flight.abort();
+    }, TIMEOUT_MS);
+    try {
+      const response = await fetch(url, {
+        headers: {
+          Authorization: `Bearer ${this.#token}`,
+          Accept: "application/json",
+        },
+        cache: "no-store",
+        credentials: "omit",
+        redirect: "error",
+        signal: flight.signal,
+      });
+      this.#readClock(response);
+      const body = await response.json().catch((problem) => {
+        if (problem instanceof SyntaxError) return null;
+        throw problem;
+      });
+      if (!response.ok) throw refusalOf(response, body);
+      if (body === null)
+        throw new ApiError(response.status, "bad_answer", "The service’s answer is not legible.");
+      return body;
+    } catch (problem) {
+      if (signal.aborted) throw signal.reason;
+      if (problem instanceof ApiError) throw problem;
+      throw late
+        ? new ApiError(0, "timeout", "The service did not answer within 10 seconds.")
+        : new ApiError(0, "unreachable", "The service cannot be reached.");
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", pass);
+    }
+  }
+
+  /** @param {Response} response */
+  #readClock(response) {
+    const date_ms = Date.parse(response.headers.get("date") ?? "");
+    if (Number.isNaN(date_ms)) return;
+    const skew_ms = date_ms + 500 - Date.now(); // Date has whole seconds: take the middle
+    this.#skew_ms = Math.abs(skew_ms) < SKEW_MIN_MS ? 0 : skew_ms;
+  }
+}
+
+/**
+ * @param {string} site
+ * @param {string} report
+ */
+const sitePath = (site, report) => `v1/sites/${encodeURIComponent(site)}/${report}`;
+
+/**
+ * @param {Response} response
+ * @param {any} body
+ */
+function refusalOf(response, body) {
+  const error = body?.error ?? {};
+  const message =
+    typeof error.message === "string" ? error.message : `The service answered ${response.status}.`;
+  const retry_s = Number(response.headers.get("retry-after"));
+  return new ApiError(
+    response.status,
+    String(error.code ?? "unknown"),
+    message,
+    Number.isFinite(retry_s) ? retry_s * 1000 : 0,
+  );
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * report.h: what a report is given, and what it gives back.
+ *
+ * A report reads one snapshot and writes one JSON object (or text): it sees no socket, and nothing
+ * of the store but store/reader.h. A new report is one file in reports/, one line here and one row
+ * in the table of routes.c. Called on a query thread; must end within the life of a snapshot, so
+ * what it scans and writes is bounded. */
+#ifndef CB_QUERY_REPORT_H
+#define CB_QUERY_REPORT_H
+
+#include "query/json.h"
+#include "query/params.h"
+#include "query/span.h"
+#include "store/reader.h"
+
+enum {
+    CB_REPORT_BYTES_MAX = 32 * 1024 * 1024, /* of an answer */
+    CB_REPORT_NAMES_MAX = 10000,            /* event names of one totals answer */
+    CB_REPORT_SITES_MAX = 100000,           /* sites of one balance */
+    CB_REPORT_SCAN_MAX = 10000,             /* visitors that one request looks at */
+    CB_REPORT_SCAN_BYTES = 8 * 1024 * 1024, /* … and bytes of their fields that it searches */
+    CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
+    CB_REPORT_ROWS_DEFAULT = 50,
+};
+
+struct cb_report_ctx {
+    /* Given. Valid during the call. */
+    struct cb_reader *reader;
+    struct cb_snapshot *snapshot; /* NULL on open routes */
+    struct cb_token token;        /* on routes that need one */
+    struct cb_str site_name;      /* per-site routes: known, and open to the token */
+    struct cb_site site;
+    struct cb_str visitor; /* {visitor} of the path, unchecked */
+    struct cb_params params;
+    struct cb_span span; /* on routes that take from, to and tz */
+    int64_t now_ms;
+    /* To be written. json writes into out; a report of another type writes out itself. */
+    struct cb_buf *out;
+    struct cb_json json;
+    struct cb_param_error error; /* on a refusal: field and sentence; empty for none */
+};
+
+/* Returns CB_REFUSE_NONE, with *out written, or a refusal (what was written is dropped).
+ * ctx->json.err is looked at by the caller. */
+typedef enum cb_refusal cb_report_fn(struct cb_report_ctx *ctx);
+
+cb_report_fn cb_report_totals;   /* reports/totals.c */
+cb_report_fn cb_report_series;   /* reports/series.c */
+cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
+cb_report_fn cb_report_visitor;  /* reports/visitors.c: one */
+cb_report_fn cb_report_balance;  /* reports/books.c */
+cb_report_fn cb_report_metrics;  /* reports/metrics.c */
+cb_report_fn cb_report_alive;    /* reports/health.c */
+cb_report_fn cb_report_ready;    /* reports/health.c */
+
+/* The refusal for a negative cb_err of a helper: CB_EINVAL means that ctx->error is filled. */
+static inline enum cb_refusal cb_report_failed(int rc) {
+    return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
+}
+
+/* The sites that a token may see, by name; names live as long as the snapshot. */
+struct cb_report_site {
+    uint32_t id;
+    struct cb_str name;
+};
+/* *sites is the caller's (free). Errors: CB_ENOMEM, CB_ETOOBIG. (reports/books.c) */
+CB_MUST_USE int cb_report_sites(struct cb_report_ctx *ctx, struct cb_report_site **sites,
+                                size_t *n);
+
+#endif

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: MIT
+// dashboard_test.mjs: the dashboard in a real browser, against a fake of the query API whose data
+// the tests change, with the bundle that the binary embeds and under the policy that it is served
+// with.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { resolve } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { bundle } from "../../proto/embed.mjs";
+
+const SOURCE = resolve(fileURLToPath(import.meta.url), "../../../query/dashboard");
+const TOKEN = "a-good-token";
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; " +
+  "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const DEADLINE_MS = 15_000;
+
+/** What the fake service knows; made anew for each test. */
+function world() {
+  return {
+    token: TOKEN,
+    down: false,
+    requests: /** @type {URL[]} */ ([]),
+    hold: "", // requests under this path are not answered
+    held: /** @type {import("node:http").ServerResponse[]} */ ([]),
+    events: { onClick: 12, onWebChatLoaded: 40 },
+    people: Array.from({ length: 120 }, (_, i) => person(i)),
+    books: { received: 60, counted: 52, duplicate: 5, rejected: { bad_time: 3 }, lost: 2 },
+    sites: ["demo", "shop"],
+  };
+}
+
+/** @param {number} i */
+function person(i) {
+  const now = Date.now();
+  return {
+    visitor: i.toString(16).padStart(32, "0"),
+    name: `Person ${i}`,
+    email: `person${i}@example.org`,
+    phone: "",
+    notes: `Notes of ${i}`,
+    first_seen: now - 3_600_000,
+    last_seen: now - i * 60_000,
+    events: i,
+  };
+}
+
+let state = world();
+/** @type {Map<string, Buffer>} */
+let files;
+/** @type {import("node:http").Server} */
+let server;
+/** @type {import("playwright-core").Browser} */
+let browser;
+let origin = "";
+
+/** @type {Record<string, (url: URL) => unknown>} */
+const reports = {
+  totals: () => ({ events: state.events, visitors: 7, sessions: 9, from: 0, to: 0 }),
+  timeseries: (url) => {
+    const grain = url.searchParams.get("grain");
+    const step = grain === "minute" ? 60_000 : grain === "hour" ? 3_600_000 : 86_400_000;
+    const points = [];
+    const to = Number(url.searchParams.get("to"));
+    for (let t = Number(url.searchParams.get("from")); t < to; t += step)
+      points.push({ t, events: points.length % 5, visitors: points.length % 3 });
+    return { grain, tz: url.searchParams.get("tz"), points };
+  },
+  visitors: (url) => {
+    const q = url.searchParams.get("q") ?? "";
+    const found = state.people.filter((row) => row.name.includes(q));
+    const at = Number(url.searchParams.get("cursor") ?? 0);
+    const end = at + Number(url.searchParams.get("limit"));
+    return { rows: found.slice(at, end), next: end < found.length ? String(end) : null };
+  },
+};
+
+/**
+ * @param {URL} url
+ * @param {string | undefined} authorization
+ * @returns {[number, unknown]}
+ */
+function answer(url, authorization) {
+  const refuse = (/** @type {number} */ status, /** @type {string} */ message) =>
+    /** @type {[number, unknown]} */ ([status, { error: { code: "refused", message } }]);
+  if (authorization !== `Bearer ${state.token}`)
+    return refuse(401, "a valid bearer token is needed");
+  if (state.down) return refuse(503, "the store is away");
+  if (url.pathname === "/v1/balance") {
+    const sites = Object.fromEntries(state.sites.map((name) => [name, state.books]));
+    return [200, { sites, total: { ...state.books, rejected: {} } }];
+  }
+  const [, , , site, report, visitor] = url.pathname.split("/");
+  if (!state.sites.includes(site)) return refuse(404, "there is no such site");
+  if (visitor) {
+    const found = state.people.find((row) => row.visitor === visitor);
+    return found ? [200, found] : refuse(404, "there is no such visitor");
+  }
+  return reports[report] ? [200, reports[report](url)] : refuse(404, "nothing here");
+}
+
+before(async () => {
+  ({ files } = await bundle(SOURCE, ["app.js", "app.css"]));
+  files.set("index.html", await readFile(resolve(SOURCE, "index.html")));
+  const types = { js: "text/javascript", css: "text/css", html: "text/html; charset=utf-8" };
+  server = createServer((request, response) => {
+    const url = new URL(request.url ?? "/", origin);
+    response.setHeader("Content-Security-Policy", CSP);
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    if (url.pathname.startsWith("/v1/")) {
+      state.requests.push(url);
+      if (state.hold && url.pathname.startsWith(state.hold)) {
+        state.held.push(response);
+        return;
+      }
+      const [status, body] = answer(url, request.headers.authorization);
+      response.writeHead(status, { "Content-Type": "application/json" });
+      response.end(JSON.stringify(body));
+      return;
+    }
+    const path = url.pathname.slice(1) || "index.html";
+    const file = files.get(path);
+    const type = types[/** @type {keyof types} */ (path.split(".")[1])];
+    response.writeHead(file ? 200 : 404, { "Content-Type": type ?? "text/plain" });
+    response.end(file ?? "");
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", () => done(null)));
+  const address = /** @type {import("node:net").AddressInfo} */ (server.address());
+  origin = `http://127.0.0.1:${address.port}`;
+  browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium", // with a new profile of its own
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.closeAllConnections();
+  server?.close();
+});
+
+beforeEach(() => {
+  state = world();
+});
+
+/**
+ * A page in a context of its own; what its console says about the policy, and any exception, fails
+ * the test.
+ * @param {(page: import("playwright-core").Page) => Promise<void>} body
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+async function withPage(body, options = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(DEADLINE_MS);
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text());
+  });
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI}`),
+    );
+  });
+  try {
+    await body(page);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await context.close();
+  }
+}
+
+/**
+ * Waits until the element's text is this.
+ * @param {import("playwright-core").Page} page
+ * @param {string} selector
+ * @param {string} text
+ */
+async function shows(page, selector, text) {
+  try {
+    await page.waitForFunction(
+      ([where, wanted]) => document.querySelector(where)?.textContent === wanted,
+      [selector, text],
+    );
+  } catch {
+    const now = await page.locator(selector).first().textContent();
+    assert.fail(`${selector} is ${JSON.stringify(now)}, not ${JSON.stringify(text)}`);
+  }
+}
+
+/** @param {import("playwright-core").Page} page */
+async function openLoggedIn(page) {
+  await page.goto(`${origin}/#token=${TOKEN}`);
+  await shows(page, "#state", "Live");
+}
+
+/**
+ * Waits until the visitor list has this many rows.
+ * @param {import("playwright-core").Page} page
+ * @param {number} count
+ */
+const hasRows = (page, count) =>
+  page.waitForFunction(
+    (wanted) => document.querySelectorAll("#visitor-rows tr").length === wanted,
+    count,
+  );
+
+test("a wrong token is refused with the service's words, a right one enters and stays for a reload", () =>
+  withPage(async (page) => {
+    await page.goto(origin);
+    await page.getByLabel("Access token").fill("wrong");
+    await page.keyboard.press("Enter");
+    await shows(page, "#login-message", "a valid bearer token is needed");
+    assert.equal(await page.locator("#dashboard").isVisible(), false);
+    await page.getByLabel("Access token").fill("späße");
+    await page.keyboard.press("Enter");
+    await shows(page, "#login-message", "This is not a token.");
+    await page.getByLabel("Access token").fill(` ${TOKEN} `);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await shows(page, '[data-event="onClick"]', "12");
+    await page.reload();
+    await shows(page, '[data-event="onClick"]', "12");
+    await page.getByRole("button", { name: "Log out" }).click();
+    assert.equal(await page.locator("#login").isVisible(), true);
+    assert.equal(await page.locator("[data-event]").count(), 0);
+    assert.equal(await page.locator("#visitor-rows tr").count(), 0);
+    await page.reload();
+    await page.getByLabel("Access token").waitFor();
+    assert.equal(await page.evaluate(() => JSON.stringify(sessionStorage)), "{}");
+  }));
+
+test("the token of a link enters, and is gone from the address bar and the history", () =>
+  withPage(async (page) => {
+    await page.goto(`${origin}/?a=b#token=${encodeURIComponent(TOKEN)}`);
+    await shows(page, "#state", "Live");
+    assert.equal(page.url(), `${origin}/?a=b`);
+    // A link opened in the same tab changes the hash alone.
+    await page.evaluate(() => (location.hash = "#token=another"));
+    await shows(page, "#login-message", "a valid bearer token is needed");
+    assert.equal(page.url(), `${origin}/?a=b`);
+    assert.ok(state.requests.every((url) => !url.href.includes("token")));
+  }));
+
+test("numbers are plain digits, and change while one looks, without losing focus or selection", () =>
+  withPage(async (page) => {
+    state.events = { onClick: 1234567, onWebChatLoaded: 40 };
+    await openLoggedIn(page);
+    await shows(page, '[data-event="onClick"]', "1234567");
+    await shows(page, '[data-total="events"]', "1234607");
+    await shows(page, '[data-total="visitors"]', "7");
+    await shows(page, '[data-total="sessions"]', "9");
+    const button = page.locator("#visitor-rows button").nth(5);
+    await button.focus();
+    await page.evaluate(() => {
+      const name = document.querySelector("#event-rows .clip");
+      if (name) getSelection()?.selectAllChildren(name);
+    });
+
+    state.events = { onClick: 1234568, onWebChatLoaded: 40, ["custom:buy"]: 3 };
+    state.people = [person(500), ...state.people.slice(5, 6), ...state.people.slice(0, 5)];
+    await shows(page, '[data-event="onClick"]', "1234568");
+    await shows(page, '[data-event="custom:buy"]', "3");
+    await shows(page, '[data-total="events"]', "1234611");
+    await hasRows(page, 7);
+    const order = await page.locator("#visitor-rows button").allTextContents();
+    assert.deepEqual(order.slice(0, 3), ["Person 500", "Person 5", "Person 0"]);
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Person 5");
+    assert.equal(await page.evaluate(() => String(getSelection())), "onClick");
+  }));
+
+test("range, event and site are asked for; the chart and its table follow", () =>
+  withPage(
+    async (page) => {
+      await openLoggedIn(page);
+      await page.locator("#chart canvas").waitFor();
+      await page.getByText("Show as a table").click();
+      await page.waitForFunction(() => document.querySelectorAll("#points-rows tr").length === 60);
+      await page.getByText("30 days", { exact: true }).click();
+      await page.waitForFunction(() => document.querySelectorAll("#points-rows tr").length === 30);
+      await page.getByLabel("Event", { exact: true }).selectOption("onClick");
+      await page.waitForFunction(() =>
+        document
+          .querySelector("#chart")
+          ?.getAttribute("aria-label")
+          ?.startsWith("onClick: Last 30"),
+      );
+      const series = state.requests.findLast((url) => url.pathname.endsWith("/timeseries"));
+      assert.equal(series?.searchParams.get("grain"), "day");
+      assert.equal(series?.searchParams.get("event"), "onClick");
+      assert.match(series?.searchParams.get("tz") ?? "", /Kolkata|Calcutta/);
+      const into = (Number(series?.searchParams.get("from")) + 5.5 * 3_600_000) % 86_400_000;
+      assert.equal(into, 0, "from is a midnight of the reader's zone");
+      const now = Date.now();
+      assert.ok(Number(series?.searchParams.get("to")) > now, "the day under way is inside");
+      assert.ok(Number(series?.searchParams.get("from")) < now - 28 * 86_400_000);
+
+      state.requests = [];
+      await page.getByLabel("Site", { exact: true }).selectOption("shop");
+      await shows(page, '[data-event="onClick"]', "12");
+      assert.equal(await page.title(), "shop · chatbeacon");
+      assert.ok(state.requests.some((url) => url.pathname === "/v1/sites/shop/totals"));
+      assert.equal(await page.getByLabel("Event", { exact: true }).inputValue(), "");
+    },
+    { timezoneId: "Asia/Kolkata" },
+  ));
+
+test("visitors: pages by cursor survive a refresh, the search narrows, a click opens the notes", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    await hasRows(page, 50);
+    const more = page.getByRole("button", { name: "More", exact: true });
+    await more.click();
+    await hasRows(page, 100);
+    await more.click();
+    await hasRows(page, 120);
+    assert.equal(await more.isVisible(), false);
+    state.people = [{ ...state.people[119], events: 999 }, ...state.people.slice(0, 119)];
+    await shows(page, "#visitor-rows tr:first-child td:last-child", "999");
+    await hasRows(page, 120);
+
+    await page.getByLabel("Search visitors").fill("Person 11");
+    await hasRows(page, 11);
+    await page.getByLabel("Search visitors").fill("nobody");
+    await shows(page, "#visitors-empty", "No visitor matches.");
+    await page.getByLabel("Search visitors").fill("");
+    await hasRows(page, 50);
+
+    await page.getByRole("button", { name: "Person 7", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Person 7" });
+    await dialog.getByText("Notes of 7").waitFor();
+    state.people = state.people.map((row) => ({ ...row, notes: "rewritten" }));
+    await dialog.getByText("rewritten").waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Person 7");
+  }));
+
+test("what strangers wrote is text, and does not widen a phone's page", () =>
+  withPage(
+    async (page) => {
+      const evil = `<img src=x onerror="document.title='owned'"><b>bold</b>`;
+      state.people = [
+        {
+          ...person(0),
+          name: evil,
+          email: `"><script>1</script>`,
+          notes: `${evil}\n${"w".repeat(4000)}`,
+        },
+        { ...person(1), name: "W".repeat(200), email: "e".repeat(254), phone: "1".repeat(40) },
+        { ...person(2), name: "\u202Eمرحبا بالعالم" },
+      ];
+      state.events = /** @type {any} */ ({ [evil]: 4, ["N".repeat(64)]: 9007199254740991 });
+      await openLoggedIn(page);
+      await hasRows(page, 3);
+      await page.getByRole("button", { name: evil }).click();
+      await shows(page, "#detail-title", evil);
+      const made = "#dashboard :is(img, b:not(.legend b), script), dialog :is(img, b, script)";
+      assert.equal(await page.locator(made).count(), 0);
+      assert.equal(await page.title(), "demo · chatbeacon");
+      assert.equal(await page.locator("#visitor-rows button").first().getAttribute("dir"), "auto");
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= 320, `the page is ${wide} px wide`);
+    },
+    { viewport: { width: 320, height: 640 } },
+  ));
+
+test("the books say whether they balance, and a site without events how to embed the widget", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    await shows(page, "#books-mark", "✓ Balanced");
+    await shows(page, '[data-books="rejected"]', "3");
+    await shows(page, '[data-books="rejected.bad_time"]', "3");
+    await shows(page, '[data-books="lost"]', "2");
+    assert.equal(await page.locator("#welcome").isVisible(), false);
+    state.books = { ...state.books, received: 64 };
+    await shows(page, "#books-mark", "✗ Off by 4");
+    state.books = {
+      received: 0,
+      counted: 0,
+      duplicate: 0,
+      rejected: /** @type {any} */ ({}),
+      lost: 0,
+    };
+    await page.locator("#welcome").waitFor();
+    assert.match((await page.locator("#snippet").textContent()) ?? "", /\/clientchat\/demo"/);
+  }));
+
+test("a service that fails is said so and asked again; a 401 leads back to the log-in", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    state.down = true;
+    await shows(page, "#problem", "the store is away");
+    await page.waitForFunction(() =>
+      document.querySelector("#state")?.textContent?.startsWith("Retrying"),
+    );
+    await shows(page, '[data-event="onClick"]', "12");
+    state.down = false;
+    await shows(page, "#state", "Live");
+    assert.equal(await page.locator("#problem").isVisible(), false);
+    state.token = "revoked";
+    await shows(page, "#login-message", "a valid bearer token is needed");
+    assert.equal(await page.locator("#dashboard").isVisible(), false);
+    assert.equal(await page.locator("[data-event], #visitor-rows tr").count(), 0);
+    assert.equal(await page.evaluate(() => sessionStorage.getItem("chatbeacon.token")), null);
+  }));
+
+test("a hidden page asks for nothing, a seen one does at once", () =>
+  withPage(async (page) => {
+    await page.addInitScript(() => {
+      let seen = "visible";
+      let asked = 0;
+      Object.defineProperty(document, "visibilityState", { get: () => seen });
+      const fetch = window.fetch;
+      window.fetch = (...call) => {
+        asked++;
+        return fetch(...call);
+      };
+      Object.assign(window, {
+        asked: () => asked,
+        turn: (/** @type {string} */ to) => {
+          seen = to;
+          document.dispatchEvent(new Event("visibilitychange"));
+          return asked;
+        },
+      });
+    });
+    await page.clock.install();
+    await openLoggedIn(page);
+    const turn = (/** @type {string} */ to) =>
+      page.evaluate((wanted) => /** @type {any} */ (window).turn(wanted), to);
+    const asked = await turn("hidden");
+    await shows(page, "#state", "Paused");
+    await page.clock.runFor(30_000);
+    assert.equal(await page.evaluate(() => /** @type {any} */ (window).asked()), asked);
+    state.events.onClick = 13;
+    await turn("visible");
+    await shows(page, '[data-event="onClick"]', "13");
+  }));
+
+test("one refresh at a time, and a choice takes the place of the one under way", () =>
+  withPage(async (page) => {
+    await page.clock.install();
+    await openLoggedIn(page);
+    await page.clock.pauseAt(Date.now() + 60_000); // only runFor moves it: no request times out
+    state.hold = "/v1/sites/shop/";
+    await page.getByLabel("Site", { exact: true }).selectOption("shop");
+    const held = async (/** @type {number} */ count) => {
+      const deadline = Date.now() + DEADLINE_MS;
+      while (state.held.length < count && Date.now() < deadline)
+        await new Promise((next) => setImmediate(next));
+      assert.equal(state.held.length, count);
+    };
+    await held(3);
+    await page.clock.runFor(5000);
+    assert.equal(state.held.length, 3);
+    const dropped = Promise.all(
+      state.held.map((response) => new Promise((done) => response.on("close", () => done(true)))),
+    );
+    await page.getByText("7 days", { exact: true }).click();
+    const deadline = new Promise((done) => setTimeout(done, DEADLINE_MS, false).unref());
+    assert.ok(await Promise.race([dropped, deadline]), "the old requests are still open");
+    await held(6);
+    state.hold = "";
+    state.events.onClick = 14;
+    await page.getByText("24 hours", { exact: true }).click();
+    await shows(page, '[data-event="onClick"]', "14");
+    assert.equal(await page.locator("[data-stale]").count(), 0);
+  }));

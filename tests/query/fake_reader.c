@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/query/fake_reader.h"
+
+#include <stdlib.h>
+
+#include "proto/asset.h"
+#include "query/access.h"
+
+struct cb_snapshot {
+    struct cb_reader *reader;
+};
+
+static const char page[] = "<!doctype html><title>fake</title>";
+static const char script[] = "export {}";
+#define BYTES(text) (const unsigned char *)(text), sizeof(text) - 1, NULL, 0
+
+extern const struct cb_asset cb_dashboard_assets[];
+const struct cb_asset cb_dashboard_assets[] = {
+    {"index.html", "text/html; charset=utf-8", "\"page-1\"", BYTES(page)},
+    {"app.js", "text/javascript; charset=utf-8", "\"script-1\"", BYTES(script)},
+    {NULL, NULL, NULL, NULL, 0, NULL, 0},
+};
+
+int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
+    if (reader->begin_rc)
+        return reader->begin_rc;
+    struct cb_snapshot *snapshot = malloc(sizeof *snapshot);
+    if (!snapshot)
+        return CB_ENOMEM;
+    snapshot->reader = reader;
+    reader->open++;
+    *out = snapshot;
+    return 0;
+}
+
+void cb_snapshot_end(struct cb_snapshot **snapshot) {
+    (*snapshot)->reader->open--;
+    free(*snapshot);
+    *snapshot = NULL;
+}
+
+uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot) {
+    (void)snapshot;
+    return FAKE_POSITION;
+}
+
+int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_HASH_BYTES],
+                      struct cb_token *out) {
+    static const struct {
+        const char *text;
+        struct cb_token token;
+    } tokens[] = {
+        {FAKE_TOKEN_ALL, {CB_ROLE_VIEWER, ""}},
+        {FAKE_TOKEN_DEMO, {CB_ROLE_ADMIN, "demo"}},
+        {FAKE_TOKEN_SHOP, {CB_ROLE_VIEWER, "shop"}},
+        {FAKE_TOKEN_NOBODY, {0, ""}},
+    };
+    (void)snapshot;
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        uint8_t known[CB_TOKEN_HASH_BYTES];
+        cb_token_hash(cb_str_of(tokens[i].text), known);
+        if (!memcmp(known, hash, sizeof known)) {
+            *out = tokens[i].token;
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+static const struct {
+    const char *name;
+    struct cb_site site;
+} sites[] = {
+    {"demo", {.id = FAKE_DEMO, .status = CB_STATUS_ONLINE}},
+    {"shop", {.id = FAKE_SHOP, .status = CB_STATUS_OFFLINE}},
+};
+
+int cb_snapshot_site(struct cb_snapshot *snapshot, struct cb_str name, struct cb_site *out) {
+    (void)snapshot;
+    for (size_t i = 0; i < 2; i++) {
+        if (cb_str_is(name, sites[i].name)) {
+            *out = sites[i].site;
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+void cb_snapshot_sites(struct cb_snapshot *snapshot,
+                       bool (*each)(void *user, struct cb_str name, const struct cb_site *site),
+                       void *user) {
+    (void)snapshot;
+    for (size_t i = 0; i < 2; i++)
+        if (!each(user, cb_str_of(sites[i].name), &sites[i].site))
+            return;
+}
+
+int cb_snapshot_name(struct cb_snapshot *snapshot, uint32_t site, struct cb_str name,
+                     uint32_t *name_id) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; i < reader->n_names; i++) {
+        if (reader->names[i].site == site && cb_str_is(name, reader->names[i].text)) {
+            *name_id = reader->names[i].name_id;
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
+                       bool (*each)(void *user, uint32_t name_id, struct cb_str name), void *user) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; i < reader->n_names; i++)
+        if (reader->names[i].site == site &&
+            !each(user, reader->names[i].name_id, cb_str_of(reader->names[i].text)))
+            return;
+}
+
+int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
+                       const int64_t *bounds, size_t n, uint64_t *events, uint64_t *visitors) {
+    const struct cb_reader *reader = snapshot->reader;
+    if (reader->series_rc)
+        return reader->series_rc;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t seen = 0; /* one bit a visitor */
+        events[i] = 0;
+        for (size_t j = 0; j < reader->n_events; j++) {
+            const struct fake_event *event = &reader->events[j];
+            bool named = name_id == CB_NAME_ID_ALL ? event->name_id != CB_NAME_ID_SESSIONS
+                                                   : event->name_id == name_id;
+            if (event->site != site || !named || event->minute < bounds[i] ||
+                event->minute >= bounds[i + 1])
+                continue;
+            events[i]++;
+            seen |= UINT64_C(1) << event->visitor;
+        }
+        if (visitors)
+            visitors[i] = (uint64_t)__builtin_popcountll(seen);
+    }
+    return 0;
+}
+
+int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,
+                        const uint8_t visitor[CB_VISITOR_BYTES], struct cb_visitor *out) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; site == FAKE_DEMO && i < reader->n_visitors; i++) {
+        if (!memcmp(reader->visitors[i].visitor, visitor, CB_VISITOR_BYTES)) {
+            *out = reader->visitors[i];
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+/* The cursor is how many were looked at, in its last bytes. */
+int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
+                         struct cb_visitor_cursor *cursor, uint32_t scan_max,
+                         bool (*each)(void *user, const struct cb_visitor *visitor), void *user,
+                         bool *more) {
+    struct cb_reader *reader = snapshot->reader;
+    size_t n = site == FAKE_DEMO ? reader->n_visitors : 0;
+    size_t at = (size_t)cursor->bytes[6] * 256 + cursor->bytes[7];
+    bool on = true;
+    reader->scanned = 0;
+    while (on && at < n && reader->scanned < scan_max) {
+        on = each(user, &reader->visitors[at++]);
+        reader->scanned++;
+    }
+    cursor->bytes[6] = (uint8_t)(at / 256);
+    cursor->bytes[7] = (uint8_t)(at % 256);
+    *more = at < n;
+    return 0;
+}
+
+void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out) {
+    *out = site < 3 ? snapshot->reader->books[site] : (struct cb_books){0};
+}

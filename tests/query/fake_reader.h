@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * fake_reader.h: the contract of store/reader.h over a few rows in memory, so that the query
+ * service is tested alone. Counts are worked out from the rows, bounds and all. */
+#ifndef CB_TESTS_QUERY_FAKE_READER_H
+#define CB_TESTS_QUERY_FAKE_READER_H
+
+#include <stdatomic.h>
+
+#include "store/reader.h"
+
+/* Tokens that the fake knows, by their text. */
+#define FAKE_TOKEN_ALL "all-viewer"    /* viewer, all sites */
+#define FAKE_TOKEN_DEMO "demo-admin"   /* admin, demo only */
+#define FAKE_TOKEN_SHOP "shop-viewer"  /* viewer, shop only */
+#define FAKE_TOKEN_NOBODY "all-nobody" /* a role below viewer */
+
+struct fake_event {
+    int64_t minute;
+    uint32_t site, name_id; /* CB_NAME_ID_SESSIONS: the start of a session */
+    unsigned visitor;
+};
+
+struct fake_name {
+    uint32_t site, name_id;
+    const char *text;
+};
+
+struct cb_reader {
+    const struct fake_event *events;
+    size_t n_events;
+    const struct fake_name *names;
+    size_t n_names;
+    const struct cb_visitor *visitors; /* of the site demo, in the order of the list */
+    size_t n_visitors;
+    struct cb_books books[3]; /* none, demo, shop */
+    int begin_rc;             /* what cb_snapshot_begin returns */
+    int series_rc;            /* what cb_snapshot_series returns */
+    uint32_t scanned;         /* visitors looked at by the last list */
+    atomic_int open;          /* snapshots that were begun and not ended */
+};
+
+enum { FAKE_DEMO = 1, FAKE_SHOP = 2, FAKE_POSITION = 4711 };
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ * Each report over the fake reader: the exact JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "query/report.h"
+#include "tests/query/fake_reader.h"
+
+enum { CLICK = 2, MAXIMIZE = 3, SET = 4 };
+
+static const struct fake_name names[] = {
+    {FAKE_DEMO, CLICK, "onClick"},
+    {FAKE_DEMO, MAXIMIZE, "onMaximize"},
+    {FAKE_DEMO, SET, "set"},
+    {FAKE_SHOP, CLICK, "onClick"},
+};
+
+/* Minutes from 100; two visitors; a session each, and one more. */
+static const struct fake_event events[] = {
+    {100, FAKE_DEMO, CB_NAME_ID_SESSIONS, 0},
+    {100, FAKE_DEMO, CLICK, 0},
+    {101, FAKE_DEMO, CLICK, 1},
+    {101, FAKE_DEMO, CB_NAME_ID_SESSIONS, 1},
+    {101, FAKE_DEMO, CLICK, 1},
+    {103, FAKE_DEMO, MAXIMIZE, 0},
+    {103, FAKE_SHOP, CLICK, 5},
+    {104, FAKE_DEMO, CLICK, 0},
+    {150, FAKE_DEMO, SET, 0},
+    {150, FAKE_DEMO, CB_NAME_ID_SESSIONS, 0},
+};
+
+static struct cb_visitor visitors[] = {
+    {.visitor = {0xab, 0xcd, 1},
+     .first_seen_ms = 1000,
+     .last_seen_ms = 9000,
+     .events = 12,
+     .sessions = 3,
+     .fields = {{"Ada \"Countess\"", 14}, {"ada@example.org", 15}, {"+44 1", 5}, {"VIP <b>", 7}}},
+    {.visitor = {0xab, 0xce, 2}, .first_seen_ms = 2000, .last_seen_ms = 8000, .events = 1},
+    {.visitor = {0x01},
+     .first_seen_ms = 3000,
+     .last_seen_ms = 7000,
+     .events = 2,
+     .sessions = 1,
+     .fields = {{"\xce\xa3\xce\xbf\xcf\x86\xce\xaf\xce\xb1", 10}, {NULL, 0}, {NULL, 0}, {NULL, 0}}},
+};
+#define VISITORS (sizeof visitors / sizeof *visitors)
+
+#define ROW_ADA                                                                                    \
+    "\"visitor\":\"abcd0100000000000000000000000000\",\"name\":\"Ada \\\"Countess\\\"\","          \
+    "\"email\":\"ada@example.org\",\"phone\":\"+44 1\",\"notes\":\"VIP \\u003cb>\","               \
+    "\"first_seen\":1000,\"last_seen\":9000,\"events\":12,\"sessions\":3}"
+#define ROW_BLANK                                                                                  \
+    "{\"visitor\":\"abce0200000000000000000000000000\",\"name\":\"\",\"email\":\"\","              \
+    "\"phone\":\"\",\"notes\":\"\",\"first_seen\":2000,\"last_seen\":8000,\"events\":1,"           \
+    "\"sessions\":0}"
+#define ROW_SOFIA                                                                                  \
+    "{\"visitor\":\"01000000000000000000000000000000\",\"name\":\"Σοφία\",\"email\":\"\","    \
+    "\"phone\":\"\",\"notes\":\"\",\"first_seen\":3000,\"last_seen\":7000,\"events\":2,"           \
+    "\"sessions\":1}"
+
+static struct cb_reader reader;
+
+static int setup(void **state) {
+    (void)state;
+    reader = (struct cb_reader){
+        .events = events,
+        .n_events = sizeof events / sizeof *events,
+        .names = names,
+        .n_names = sizeof names / sizeof *names,
+        .visitors = visitors,
+        .n_visitors = VISITORS,
+        .books = {{.received = 3, .rejected = {[CB_REFUSE_BAD_JSON] = 3}},
+                  {.received = 10,
+                   .counted = 6,
+                   .duplicate = 1,
+                   .lost = 2,
+                   .rejected = {[CB_REFUSE_BAD_EVENT] = 2, [CB_REFUSE_BAD_TIME] = 1}},
+                  {.received = 5, .counted = 5}},
+    };
+    return 0;
+}
+
+/* Runs a report for demo, or as the balance of a token's site; the caller frees *text. */
+static enum cb_refusal run(cb_report_fn *report, const char *query, const char *token_site,
+                           const char *visitor, char **text, char *field) {
+    static const char *const allowed[] = {"from",   "to",    "tz", "grain", "event",
+                                          "cursor", "limit", "q",  NULL};
+    struct cb_buf out;
+    struct cb_report_ctx ctx = {.reader = &reader,
+                                .site_name = CB_STR("demo"),
+                                .site = {.id = FAKE_DEMO},
+                                .visitor = cb_str_of(visitor),
+                                .out = &out};
+    cb_buf_init(&out, CB_REPORT_BYTES_MAX);
+    cb_json_init(&ctx.json, &out);
+    snprintf(ctx.token.site, sizeof ctx.token.site, "%s", token_site);
+    assert_int_equal(cb_params_parse(cb_str_of(query), allowed, &ctx.params, &ctx.error), 0);
+    assert_int_equal(cb_span_parse(&ctx.params, 200 * CB_MINUTE_MS, &ctx.span, &ctx.error), 0);
+    assert_int_equal(cb_snapshot_begin(&reader, &ctx.snapshot), 0);
+    enum cb_refusal refusal = report(&ctx);
+    cb_snapshot_end(&ctx.snapshot);
+    assert_int_equal(ctx.json.err, 0);
+    *text = strndup(out.data ? out.data : "", out.len);
+    assert_non_null(*text);
+    if (field)
+        snprintf(field, 32, "%.31s", ctx.error.field);
+    cb_buf_fini(&out);
+    return refusal;
+}
+
+static void assert_report(cb_report_fn *report, const char *query, const char *want) {
+    char *text;
+    assert_int_equal(run(report, query, "", "", &text, NULL), CB_REFUSE_NONE);
+    assert_string_equal(text, want);
+    free(text);
+}
+
+static void assert_refused(cb_report_fn *report, const char *query, const char *visitor,
+                           enum cb_refusal refusal, const char *field) {
+    char *text, got[32];
+    assert_int_equal(run(report, query, "", visitor, &text, got), refusal);
+    assert_string_equal(got, field);
+    free(text);
+}
+
+static void totals(void **state) {
+    (void)state;
+    assert_report(cb_report_totals, "from=6000000&to=6240000",
+                  "{\"site\":\"demo\",\"from\":6000000,\"to\":6240000,\"tz\":\"UTC\","
+                  "\"events\":{\"onClick\":3,\"onMaximize\":1},\"visitors\":2,\"sessions\":2}");
+    assert_report(cb_report_totals, "from=6240000&tz=Asia/Kathmandu",
+                  "{\"site\":\"demo\",\"from\":6240000,\"to\":12060000,\"tz\":\"Asia/Kathmandu\","
+                  "\"events\":{\"onClick\":1,\"set\":1},\"visitors\":1,\"sessions\":1}");
+    assert_report(cb_report_totals, "from=0&to=60000",
+                  "{\"site\":\"demo\",\"from\":0,\"to\":60000,\"tz\":\"UTC\",\"events\":{},"
+                  "\"visitors\":0,\"sessions\":0}");
+}
+
+static void totals_say_when_names_are_left_out(void **state) {
+    struct fake_name *many = calloc(CB_REPORT_NAMES_MAX + 1, sizeof *many);
+    struct fake_event one = {100, FAKE_DEMO, 9, 0};
+    (void)state;
+    assert_non_null(many);
+    for (size_t i = 0; i <= CB_REPORT_NAMES_MAX; i++)
+        many[i] = (struct fake_name){FAKE_DEMO, i == 0 ? 9 : 8, "name"};
+    reader.names = many;
+    reader.events = &one;
+    reader.n_events = 1;
+    reader.n_names = CB_REPORT_NAMES_MAX;
+    assert_report(cb_report_totals, "from=6000000&to=6060000",
+                  "{\"site\":\"demo\",\"from\":6000000,\"to\":6060000,\"tz\":\"UTC\","
+                  "\"events\":{\"name\":1},\"visitors\":1,\"sessions\":0}");
+    reader.n_names++;
+    assert_report(cb_report_totals, "from=6000000&to=6060000",
+                  "{\"site\":\"demo\",\"from\":6000000,\"to\":6060000,\"tz\":\"UTC\","
+                  "\"events\":{\"name\":1},\"visitors\":1,\"sessions\":0,\"lower_bound\":true}");
+    free(many);
+}
+
+static void series(void **state) {
+    (void)state;
+    assert_report(
+        cb_report_series, "from=6000000&to=6300000&grain=minute",
+        "{\"site\":\"demo\",\"grain\":\"minute\",\"tz\":\"UTC\",\"from\":6000000,\"to\":6300000,"
+        "\"points\":[{\"t\":6000000,\"events\":1,\"visitors\":1},"
+        "{\"t\":6060000,\"events\":2,\"visitors\":1},{\"t\":6120000,\"events\":0,\"visitors\":0},"
+        "{\"t\":6180000,\"events\":1,\"visitors\":1},"
+        "{\"t\":6240000,\"events\":1,\"visitors\":1}]}");
+    assert_report(cb_report_series, "from=6000000&to=9060000&grain=hour&event=onClick",
+                  "{\"site\":\"demo\",\"grain\":\"hour\",\"tz\":\"UTC\",\"from\":6000000,"
+                  "\"to\":9060000,\"event\":\"onClick\",\"points\":["
+                  "{\"t\":3600000,\"events\":4,\"visitors\":2},"
+                  "{\"t\":7200000,\"events\":0,\"visitors\":0}]}");
+    /* Kathmandu was 5 h 30 min ahead in 1970: minute 100 is 07:10 there. */
+    assert_report(cb_report_series, "from=6000000&to=6240000&grain=hour&tz=Asia/Kathmandu",
+                  "{\"site\":\"demo\",\"grain\":\"hour\",\"tz\":\"Asia/Kathmandu\","
+                  "\"from\":6000000,\"to\":6240000,\"points\":["
+                  "{\"t\":5400000,\"events\":4,\"visitors\":2}]}");
+}
+
+static void an_unknown_event_gives_zeros(void **state) {
+    (void)state;
+    assert_report(cb_report_series, "from=6000000&to=6120000&grain=minute&event=never",
+                  "{\"site\":\"demo\",\"grain\":\"minute\",\"tz\":\"UTC\",\"from\":6000000,"
+                  "\"to\":6120000,\"event\":\"never\",\"points\":["
+                  "{\"t\":6000000,\"events\":0,\"visitors\":0},"
+                  "{\"t\":6060000,\"events\":0,\"visitors\":0}]}");
+    assert_refused(cb_report_series, "event=no%20name", "", CB_REFUSE_BAD_REQUEST, "event");
+    assert_refused(cb_report_series, "event=", "", CB_REFUSE_BAD_REQUEST, "event");
+    assert_refused(cb_report_series, "grain=second", "", CB_REFUSE_BAD_REQUEST, "grain");
+    assert_refused(cb_report_series, "grain=minute&from=0&to=2000-01-01", "", CB_REFUSE_BAD_REQUEST,
+                   "grain");
+}
+
+static void a_failing_snapshot_is_internal(void **state) {
+    (void)state;
+    reader.series_rc = CB_ENOMEM;
+    assert_refused(cb_report_series, "", "", CB_REFUSE_INTERNAL, "");
+    assert_refused(cb_report_totals, "", "", CB_REFUSE_INTERNAL, "");
+}
+
+static void visitors_in_pages(void **state) {
+    (void)state;
+    assert_report(cb_report_visitors, "",
+                  "{\"rows\":[{" ROW_ADA "," ROW_BLANK "," ROW_SOFIA "],\"next\":null}");
+    assert_report(cb_report_visitors, "limit=2",
+                  "{\"rows\":[{" ROW_ADA "," ROW_BLANK "],\"next\":\"0000000000000002\"}");
+    assert_int_equal(reader.scanned, 2);
+    assert_report(cb_report_visitors, "limit=2&cursor=0000000000000002",
+                  "{\"rows\":[" ROW_SOFIA "],\"next\":null}");
+}
+
+static void visitors_are_searched(void **state) {
+    (void)state;
+    assert_report(cb_report_visitors, "q=COUNTESS", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=example.ORG", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=%2B44", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=vip", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
+    /* A key by its prefix only, in either case. */
+    assert_report(cb_report_visitors, "q=ABC",
+                  "{\"rows\":[{" ROW_ADA "," ROW_BLANK "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=bce", "{\"rows\":[],\"next\":null}");
+    /* ΣΟΦ finds Σοφία */
+    assert_report(cb_report_visitors, "q=%CE%A3%CE%9F%CE%A6",
+                  "{\"rows\":[" ROW_SOFIA "],\"next\":null}");
+    /* Text that is found in nobody, and in no two fields together. */
+    assert_report(cb_report_visitors, "q=%22ada", "{\"rows\":[],\"next\":null}");
+    assert_report(cb_report_visitors, "q=&limit=1",
+                  "{\"rows\":[{" ROW_ADA "],\"next\":\"0000000000000001\"}");
+    assert_report(cb_report_visitors, "q=abc&limit=1",
+                  "{\"rows\":[{" ROW_ADA "],\"next\":\"0000000000000001\"}");
+}
+
+static void a_search_is_bounded(void **state) {
+    const size_t n = 2 * CB_REPORT_SCAN_MAX;
+    struct cb_visitor *many = calloc(n, sizeof *many);
+    char *notes = malloc(16000);
+    (void)state;
+    assert_non_null(many);
+    assert_non_null(notes);
+    reader.visitors = many;
+    reader.n_visitors = n;
+    many[0].fields[CB_FIELD_NAME] = CB_STR("needle");
+    char *text;
+    assert_int_equal(run(cb_report_visitors, "q=needle", "", "", &text, NULL), CB_REFUSE_NONE);
+    assert_non_null(strstr(text, "\"name\":\"needle\""));
+    assert_non_null(strstr(text, "\"next\":\"0000000000002710\"")); /* 10,000 */
+    free(text);
+    assert_int_equal(reader.scanned, CB_REPORT_SCAN_MAX);
+    assert_report(cb_report_visitors, "q=needle&cursor=0000000000002710",
+                  "{\"rows\":[],\"next\":null}");
+
+    memset(notes, 'n', 16000);
+    for (size_t i = 0; i < n; i++)
+        many[i].fields[CB_FIELD_NOTES] = (struct cb_str){notes, 16000};
+    assert_int_equal(run(cb_report_visitors, "q=needle", "", "", &text, NULL), CB_REFUSE_NONE);
+    assert_null(strstr(text, "\"next\":null"));
+    free(text);
+    assert_true(reader.scanned <= CB_REPORT_SCAN_BYTES / 16000 + 2);
+    /* The largest answer fits. */
+    assert_int_equal(run(cb_report_visitors, "limit=200", "", "", &text, NULL), CB_REFUSE_NONE);
+    free(text);
+    free(notes);
+    free(many);
+}
+
+static void list_parameters_are_checked(void **state) {
+    (void)state;
+    static const char *const limits[] = {"0",  "201",  "-1",           "",
+                                         "1x", "0x10", "999999999999", "%201"};
+    static const char *const cursors[] = {"", "00", "000000000000000g", "00000000000000021"};
+    char query[64];
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        snprintf(query, sizeof query, "limit=%s", limits[i]);
+        assert_refused(cb_report_visitors, query, "", CB_REFUSE_BAD_REQUEST, "limit");
+    }
+    for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
+        snprintf(query, sizeof query, "cursor=%s", cursors[i]);
+        assert_refused(cb_report_visitors, query, "", CB_REFUSE_BAD_REQUEST, "cursor");
+    }
+}
+
+static void one_visitor(void **state) {
+    char *text;
+    (void)state;
+    assert_int_equal(
+        run(cb_report_visitor, "", "", "ABcd0100000000000000000000000000", &text, NULL),
+        CB_REFUSE_NONE);
+    assert_string_equal(text, "{\"site\":\"demo\"," ROW_ADA);
+    free(text);
+    assert_refused(cb_report_visitor, "", "abcd0100000000000000000000000001", CB_REFUSE_NOT_FOUND,
+                   "visitor");
+    assert_refused(cb_report_visitor, "", "abcd", CB_REFUSE_BAD_REQUEST, "visitor");
+    assert_refused(cb_report_visitor, "", "../../etc/passwd", CB_REFUSE_BAD_REQUEST, "visitor");
+}
+
+static void the_balance_of_all_sites(void **state) {
+    (void)state;
+    assert_report(cb_report_balance, "",
+                  "{\"sites\":{\"demo\":{\"received\":10,\"counted\":6,\"duplicate\":1,"
+                  "\"rejected\":{\"bad_event\":2,\"bad_time\":1},\"lost\":2},"
+                  "\"shop\":{\"received\":5,\"counted\":5,\"duplicate\":0,\"rejected\":{},"
+                  "\"lost\":0}},\"total\":{\"received\":18,\"counted\":11,\"duplicate\":1,"
+                  "\"rejected\":{\"bad_json\":3,\"bad_event\":2,\"bad_time\":1},\"lost\":2},"
+                  "\"balanced\":true,\"position\":4711}");
+}
+
+static void the_balance_of_one_site(void **state) {
+    char *text;
+    (void)state;
+    assert_int_equal(run(cb_report_balance, "", "shop", "", &text, NULL), CB_REFUSE_NONE);
+    assert_string_equal(text, "{\"sites\":{\"shop\":{\"received\":5,\"counted\":5,\"duplicate\":0,"
+                              "\"rejected\":{},\"lost\":0}},\"total\":{\"received\":5,"
+                              "\"counted\":5,\"duplicate\":0,\"rejected\":{},\"lost\":0},"
+                              "\"balanced\":true,\"position\":4711}");
+    free(text);
+}
+
+static bool is_balanced(const char *token_site) {
+    char *text;
+    assert_int_equal(run(cb_report_balance, "", token_site, "", &text, NULL), CB_REFUSE_NONE);
+    bool yes = strstr(text, "\"balanced\":true") != NULL;
+    assert_true(yes != (strstr(text, "\"balanced\":false") != NULL));
+    free(text);
+    return yes;
+}
+
+static void books_that_do_not_add_up_show(void **state) {
+    (void)state;
+    reader.books[FAKE_DEMO].counted--; /* an event vanished … */
+    assert_false(is_balanced(""));
+    assert_false(is_balanced("demo"));
+    assert_true(is_balanced("shop"));
+    reader.books[FAKE_SHOP].counted++; /* … and another site's surplus does not hide it */
+    assert_false(is_balanced(""));
+    setup(NULL);
+    reader.books[0].received++;
+    assert_false(is_balanced(""));
+}
+
+static void reasons_of_a_newer_version_are_one_row(void **state) {
+    char *text;
+    (void)state;
+    reader.books[FAKE_SHOP] =
+        (struct cb_books){.received = 5, .rejected = {[CB_REFUSAL_MAX] = 2, [30] = 3}};
+    assert_int_equal(run(cb_report_balance, "", "shop", "", &text, NULL), CB_REFUSE_NONE);
+    assert_non_null(strstr(text, "\"rejected\":{\"unknown\":5}"));
+    assert_non_null(strstr(text, "\"balanced\":true"));
+    free(text);
+}
+
+static void metrics_have_the_books(void **state) {
+    static const char *const lines[] = {
+        "chatbeacon_build_info{version=\"",
+        "\nchatbeacon_views_position 4711\n",
+        "\n# TYPE chatbeacon_books_received_total counter\n",
+        "\nchatbeacon_books_received_total{site=\"demo\"} 10\n",
+        "\nchatbeacon_books_received_total{site=\"\"} 3\n",
+        "\nchatbeacon_books_counted_total{site=\"shop\"} 5\n",
+        "\nchatbeacon_books_duplicate_total{site=\"demo\"} 1\n",
+        "\nchatbeacon_books_lost{site=\"demo\"} 2\n",
+        "\nchatbeacon_books_rejected_total{site=\"demo\",reason=\"bad_event\"} 2\n",
+        "\nchatbeacon_books_rejected_total{site=\"\",reason=\"bad_json\"} 3\n",
+        "\n# TYPE chatbeacon_query_reports_total counter\n",
+    };
+    char *text;
+    (void)state;
+    assert_int_equal(run(cb_report_metrics, "", "", "", &text, NULL), CB_REFUSE_NONE);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(text, lines[i]))
+            fail_msg("missing: %s in\n%s", lines[i], text);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    free(text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(totals, setup),
+        cmocka_unit_test_setup(totals_say_when_names_are_left_out, setup),
+        cmocka_unit_test_setup(series, setup),
+        cmocka_unit_test_setup(an_unknown_event_gives_zeros, setup),
+        cmocka_unit_test_setup(a_failing_snapshot_is_internal, setup),
+        cmocka_unit_test_setup(visitors_in_pages, setup),
+        cmocka_unit_test_setup(visitors_are_searched, setup),
+        cmocka_unit_test_setup(a_search_is_bounded, setup),
+        cmocka_unit_test_setup(list_parameters_are_checked, setup),
+        cmocka_unit_test_setup(one_visitor, setup),
+        cmocka_unit_test_setup(the_balance_of_all_sites, setup),
+        cmocka_unit_test_setup(the_balance_of_one_site, setup),
+        cmocka_unit_test_setup(books_that_do_not_add_up_show, setup),
+        cmocka_unit_test_setup(reasons_of_a_newer_version_are_one_row, setup),
+        cmocka_unit_test_setup(metrics_have_the_books, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

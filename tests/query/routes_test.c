@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT
+ * The query service over real HTTP, on the fake reader: what each address answers, to whom. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "proto/clock.h"
+#include "proto/log.h"
+#include "query/query.h"
+#include "query/routes.h"
+#include "tests/query/fake_reader.h"
+
+static const struct fake_name names[] = {{FAKE_DEMO, 2, "onClick"}};
+static const struct fake_event events[] = {{100, FAKE_DEMO, 2, 0}, {100, FAKE_SHOP, 2, 0}};
+static const struct cb_visitor visitors[] = {{.visitor = {0xab}, .events = 1}};
+
+static struct cb_reader reader;
+static struct cb_query *query;
+static struct cb_opts opts;
+
+static int setup(void **state) {
+    char *sentence;
+    (void)state;
+    reader = (struct cb_reader){
+        .events = events,
+        .n_events = 2,
+        .names = names,
+        .n_names = 1,
+        .visitors = visitors,
+        .n_visitors = 1,
+        .books = {[FAKE_DEMO] = {.received = 1, .counted = 1}},
+    };
+    opts = (struct cb_opts){.query = "127.0.0.1:0",
+                            .query_threads = 2,
+                            .connections = 100,
+                            .connections_per_address = 100,
+                            .request_timeout = 5,
+                            .idle_timeout = 5};
+    if (cb_query_setup(&opts, &reader, &query, &sentence)) {
+        fprintf(stderr, "%s\n", sentence ? sentence : "?");
+        free(sentence);
+        return 1;
+    }
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    cb_query_teardown(&query);
+    /* Every snapshot that was begun was ended. */
+    return query != NULL || reader.open != 0;
+}
+
+static int dial(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    const struct timeval deadline = {10, 0};
+    const char *colon = strrchr(cb_query_address(query), ':');
+    assert_non_null(colon);
+    to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+    assert_int_not_equal(to.sin_port, 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* A whole answer; static, so the next one replaces it. */
+struct answer {
+    int status;
+    const char *head, *body;
+};
+
+static struct answer ask_raw(const char *request) {
+    static char bytes[128 * 1024];
+    size_t n = 0;
+    ssize_t got;
+    int fd = dial();
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    while ((got = read(fd, bytes + n, sizeof bytes - 1 - n)) > 0)
+        n += (size_t)got;
+    assert_int_equal(got, 0); /* closed by the server, not by the deadline */
+    close(fd);
+    bytes[n] = '\0';
+    char *body = strstr(bytes, "\r\n\r\n");
+    assert_non_null(body);
+    body[2] = '\0';
+    struct answer answer = {(int)strtol(bytes + strlen("HTTP/1.1 "), NULL, 10), bytes, body + 4};
+    return answer;
+}
+
+/* token NULL: none. */
+static struct answer ask(const char *method, const char *target, const char *token) {
+    char request[2048];
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s%s%s\r\n", method, target,
+             token ? "Authorization: Bearer " : "", token ? token : "", token ? "\r\n" : "");
+    return ask_raw(request);
+}
+
+static void assert_answer(struct answer answer, int status, const char *part) {
+    if (answer.status != status || !strstr(answer.body, part))
+        fail_msg("not %d with %s: %s%s", status, part, answer.head, answer.body);
+}
+
+static void assert_header(struct answer answer, const char *line) {
+    char whole[512];
+    snprintf(whole, sizeof whole, "\r\n%s\r\n", line);
+    if (!strstr(answer.head, whole))
+        fail_msg("no %s in %s", line, answer.head);
+}
+
+#define ALL FAKE_TOKEN_ALL
+#define TOTALS "/v1/sites/demo/totals"
+
+static void reports_are_served(void **state) {
+    (void)state;
+    struct answer answer = ask("GET", TOTALS "?from=6000000&to=6060000", ALL);
+    assert_answer(answer, 200, "{\"site\":\"demo\",");
+    assert_non_null(strstr(answer.body, "\"events\":{\"onClick\":1},\"visitors\":1"));
+    assert_header(answer, "Content-Type: application/json; charset=utf-8");
+    assert_header(answer, "Cache-Control: no-store");
+    assert_header(answer, "X-Content-Type-Options: nosniff");
+    assert_answer(ask("GET", "/v1/sites/demo/timeseries?grain=minute&from=0&to=60000", ALL), 200,
+                  "\"points\":[{\"t\":0,\"events\":0,\"visitors\":0}]");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors?q=ab&limit=1", ALL), 200, "\"next\":null");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000000", ALL), 200,
+                  "{\"site\":\"demo\",\"visitor\":\"ab0");
+    assert_answer(ask("GET", "/v1/balance", ALL), 200, "\"shop\":");
+    assert_answer(ask("GET", TOTALS, FAKE_TOKEN_DEMO), 200, "\"site\":\"demo\"");
+}
+
+static void health_is_open(void **state) {
+    (void)state;
+    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"alive\":true}");
+    assert_answer(ask("GET", "/readyz", NULL), 200, "{\"ready\":true,\"position\":4711}");
+    reader.begin_rc = CB_EIO;
+    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"alive\":true}");
+    struct answer answer = ask("GET", "/readyz", NULL);
+    assert_answer(answer, 503, "\"code\":\"busy\"");
+    assert_header(answer, "Retry-After: 1");
+    answer = ask("GET", TOTALS, ALL);
+    assert_answer(answer, 503, "\"code\":\"busy\"");
+    assert_header(answer, "Retry-After: 1");
+}
+
+static void a_token_is_needed(void **state) {
+    (void)state;
+    for (const struct cb_route *route = cb_routes_table(); route->pattern; route++) {
+        if (route->scope == CB_SCOPE_OPEN)
+            continue;
+        struct answer answer = ask("GET", route->pattern, NULL);
+        assert_answer(answer, 401, "{\"error\":{\"code\":\"unauthorized\"");
+        assert_header(answer, "WWW-Authenticate: Bearer");
+        assert_answer(ask("GET", route->pattern, "guess"), 401, "\"code\":\"unauthorized\"");
+        assert_answer(ask("GET", route->pattern, FAKE_TOKEN_NOBODY), 403, "\"code\":\"forbidden\"");
+    }
+    assert_answer(ask("GET", TOTALS "?token=" ALL, NULL), 401, "unauthorized");
+}
+
+static void a_site_token_opens_its_site(void **state) {
+    (void)state;
+    assert_answer(ask("GET", "/v1/sites/demo/visitors", FAKE_TOKEN_SHOP), 403, "another site");
+    /* Whether a site exists is not told to those who may not see it. */
+    assert_answer(ask("GET", "/v1/sites/none/visitors", FAKE_TOKEN_SHOP), 403, "another site");
+    assert_answer(ask("GET", "/v1/sites/shop/visitors", FAKE_TOKEN_SHOP), 200, "\"rows\":[]");
+    struct answer answer = ask("GET", "/v1/balance", FAKE_TOKEN_SHOP);
+    assert_answer(answer, 200, "\"shop\":");
+    assert_null(strstr(answer.body, "demo"));
+    assert_answer(ask("GET", "/metrics", FAKE_TOKEN_DEMO), 403, "all sites");
+}
+
+static void unknown_things_are_404(void **state) {
+    static const char *const targets[] = {
+        "/v1",
+        "/v1/",
+        "/v1/sites",
+        "/v1/sites/demo",
+        "/v1/sites//totals",
+        "/v1/sites/demo/totals/",
+        "/v1/sites/demo/totals/x",
+        "/v1/sites/demo/visitors/",
+        "//",
+        "/metrics/",
+        "/Healthz",
+        "/app.css",
+        "/../etc/passwd",
+        "/%2e%2e/etc/passwd",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        assert_answer(ask("GET", targets[i], ALL), 404, "\"code\":\"not_found\"");
+    assert_answer(ask("GET", "/v1/sites/none/totals", ALL), 404, "\"code\":\"site_unknown\"");
+    assert_answer(ask("GET", "/v1/sites/d%65mo/totals", ALL), 404, "\"code\":\"site_unknown\"");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000001", ALL), 404,
+                  "\"code\":\"not_found\"");
+}
+
+static void other_methods_are_405(void **state) {
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    static const char *const targets[] = {TOTALS, "/healthz", "/", "/app.js", "/openapi.json"};
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        for (size_t j = 0; j < sizeof targets / sizeof *targets; j++) {
+            struct answer answer = ask(methods[i], targets[j], ALL);
+            assert_answer(answer, 405, "\"code\":\"method_not_allowed\"");
+            assert_header(answer, "Allow: GET, HEAD");
+        }
+    }
+    assert_answer(ask("POST", "/nothing", ALL), 404, "not_found");
+}
+
+static void bad_parameters_are_400_with_their_name(void **state) {
+    static const char *const rows[][2] = {
+        {TOTALS "?form=2024-05-01", "\"field\":\"form\""},
+        {TOTALS "?grain=day", "\"field\":\"grain\""},
+        {TOTALS "?from=1&from=2", "\"field\":\"from\""},
+        {TOTALS "?tz=Mars/Olympus", "\"field\":\"tz\""},
+        {TOTALS "?to=soon", "\"field\":\"to\""},
+        {"/v1/sites/demo/timeseries?grain=minute&from=0", "\"field\":\"grain\""},
+        {"/v1/sites/demo/visitors?limit=201", "\"field\":\"limit\""},
+        {"/v1/sites/demo/visitors?cursor=zz", "\"field\":\"cursor\""},
+        {"/v1/sites/demo/visitors?tz=UTC", "\"field\":\"tz\""},
+        {"/v1/sites/demo/visitors/abc", "\"field\":\"visitor\""},
+        {"/v1/balance?site=demo", "\"field\":\"site\""},
+        {"/metrics?x", "\"field\":\"x\""},
+        {"/readyz?%3Cb%3E=1", "\"field\":\"%3Cb%3E\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct answer answer = ask("GET", rows[i][0], ALL);
+        assert_answer(answer, 400, "{\"error\":{\"code\":\"bad_request\",\"message\":\"");
+        assert_answer(answer, 400, rows[i][1]);
+    }
+}
+
+static void head_has_the_length_only(void **state) {
+    char line[64];
+    (void)state;
+    struct answer answer = ask("GET", TOTALS "?from=6000000&to=6060000", ALL);
+    snprintf(line, sizeof line, "Content-Length: %zu", strlen(answer.body));
+    answer = ask("HEAD", TOTALS "?from=6000000&to=6060000", ALL);
+    assert_int_equal(answer.status, 200);
+    assert_header(answer, line);
+    assert_string_equal(answer.body, "");
+    assert_int_equal(ask("HEAD", "/", NULL).status, 200);
+    assert_int_equal(ask("HEAD", TOTALS, NULL).status, 401);
+}
+
+static void metrics_are_text(void **state) {
+    (void)state;
+    struct answer answer = ask("GET", "/metrics", ALL);
+    assert_answer(answer, 200, "\nchatbeacon_books_received_total{site=\"demo\"} 1\n");
+    assert_header(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8");
+    assert_header(answer, "Cache-Control: no-store");
+}
+
+static void the_dashboard_is_fenced_in(void **state) {
+    (void)state;
+    struct answer answer = ask("GET", "/", NULL);
+    assert_answer(answer, 200, "<title>fake</title>");
+    assert_header(answer, "Content-Type: text/html; charset=utf-8");
+    assert_header(answer,
+                  "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src "
+                  "'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri "
+                  "'none'; form-action 'none'; frame-ancestors 'none'");
+    assert_header(answer, "X-Content-Type-Options: nosniff");
+    assert_header(answer, "Referrer-Policy: no-referrer");
+    answer = ask("GET", "/app.js?v=1", NULL);
+    assert_answer(answer, 200, "export {}");
+    assert_header(answer, "X-Content-Type-Options: nosniff");
+    answer = ask_raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                     "If-None-Match: \"page-1\"\r\n\r\n");
+    assert_answer(answer, 304, "");
+    assert_header(answer, "Referrer-Policy: no-referrer");
+}
+
+/* The document and the table name the same paths, and the document every error code. */
+static void openapi_has_the_routes(void **state) {
+    (void)state;
+    struct answer answer = ask("GET", "/openapi.json", NULL);
+    assert_answer(answer, 200, "\"openapi\": \"3.1.0\"");
+    for (const struct cb_route *route = cb_routes_table(); route->pattern; route++) {
+        char key[128];
+        snprintf(key, sizeof key, "\n    \"%s\": {\n      \"get\": {", route->pattern);
+        if (!strstr(answer.body, key))
+            fail_msg("%s is not in openapi.json", route->pattern);
+        for (const char *const *param = route->params; *param; param++) {
+            snprintf(key, sizeof key, "\"#/components/parameters/%s\"", *param);
+            if (!strstr(answer.body, key))
+                fail_msg("%s of %s is not in openapi.json", *param, route->pattern);
+        }
+    }
+    const char *at = answer.body;
+    while ((at = strstr(at, "\n    \"/")) != NULL) {
+        const struct cb_route *route = cb_routes_table();
+        at += strlen("\n    \"");
+        size_t len = strcspn(at, "\"");
+        while (route->pattern && !cb_str_eq(cb_str_of(route->pattern), (struct cb_str){at, len}))
+            route++;
+        if (!route->pattern)
+            fail_msg("openapi.json has %.*s, which is no route", (int)len, at);
+    }
+    for (unsigned i = 1; i < CB_REFUSAL_MAX; i++) {
+        char row[64];
+        snprintf(row, sizeof row, "| `%s` | %d |", cb_refusal_code(i), cb_refusal_status(i));
+        if (strcmp(cb_refusal_code(i), "unknown") != 0 && !strstr(answer.body, row))
+            fail_msg("openapi.json has no row %s", row);
+    }
+}
+
+static void a_large_body_is_413(void **state) {
+    (void)state;
+    struct answer answer = ask_raw("POST /v1/balance HTTP/1.1\r\nHost: x\r\n"
+                                   "Content-Length: 65537\r\n\r\n");
+    assert_answer(answer, 413, "\"code\":\"too_large\"");
+    assert_header(answer, "Cache-Control: no-store");
+}
+
+static void one_address_has_one_service(void **state) {
+    struct cb_query *second = NULL;
+    char *sentence;
+    char address[300];
+    (void)state;
+    snprintf(address, sizeof address, "%s", cb_query_address(query));
+    struct cb_opts same = opts;
+    same.query = address;
+    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EBUSY);
+    assert_null(second);
+    assert_non_null(strstr(sentence, address));
+    free(sentence);
+    same.query = "nowhere";
+    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EINVAL);
+    assert_non_null(strstr(sentence, "nowhere"));
+    free(sentence);
+}
+
+/* A client that stays connected does not keep the service from ending: teardown() joins. */
+static void idle_connections_do_not_hold_teardown(void **state) {
+    (void)state;
+    int fd = dial();
+    const char request[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    char byte;
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    assert_int_equal(read(fd, &byte, 1), 1);
+    int64_t began_ms = cb_clock_mono_ms();
+    cb_query_teardown(&query);
+    assert_true(cb_clock_mono_ms() - began_ms < 2000); /* well before the drain's own deadline */
+    while (read(fd, &byte, 1) > 0)
+        ;
+    close(fd);
+    assert_null(query);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(reports_are_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(health_is_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_token_is_needed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_site_token_opens_its_site, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_things_are_404, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_methods_are_405, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_parameters_are_400_with_their_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(head_has_the_length_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(metrics_are_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_dashboard_is_fenced_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(openapi_has_the_routes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_large_body_is_413, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_address_has_one_service, setup, teardown),
+        cmocka_unit_test_setup_teardown(idle_connections_do_not_hold_teardown, setup, teardown),
+    };
+    cb_log_set_level(CB_LOG_WARN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+# The query service over a reader in memory (fake_reader.h) and a dashboard of two files: its own
+# sources, on proto alone.
+get_target_property(query_sources query SOURCES)
+list(FILTER query_sources EXCLUDE REGEX "^/") # what is made by the build
+list(TRANSFORM query_sources PREPEND ${CMAKE_SOURCE_DIR}/query/)
+add_library(query_on_fake STATIC ${query_sources} query/fake_reader.c)
+target_link_libraries(query_on_fake PUBLIC proto PRIVATE PkgConfig::ICU PkgConfig::SODIUM)
+cb_embed(query_on_fake cb_openapi_assets SOURCE_DIR ${CMAKE_SOURCE_DIR}/query STATIC openapi.json)
+
+cb_test(query/span query_on_fake)
+cb_test(query/access query_on_fake)
+cb_test(query/reports query_on_fake)
+cb_test(query/routes query_on_fake)
