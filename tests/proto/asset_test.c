@@ -65,7 +65,7 @@ static void test_encoding(void **state) {
         assert_contains(answer, "Vary: Accept-Encoding\r\n");
         assert_contains(answer, "Content-Type: text/javascript\r\n");
         assert_contains(answer, "Cache-Control: no-cache\r\n");
-        assert_contains(answer, "\"abc\"");
+        assert_contains(answer, cases[i].gzip ? "ETag: W/\"abc\"\r\n" : "ETag: \"abc\"\r\n");
         bool gzip = strstr(answer, "Content-Encoding: gzip\r\n") != NULL;
         if (gzip != cases[i].gzip)
             fail_msg("%s: %s", cases[i].lines, answer);

@@ -88,6 +88,22 @@ static void test_not_read_while_waiting(void **state) {
     rig_stop(&rig);
 }
 
+/* What comes behind a request that ends the connection is not taken, even before its answer. */
+static void test_nothing_behind_the_last(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, rig_hold);
+    int fd = rig_connect(&rig);
+    rig_say(&rig, fd, "GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET("/2"));
+    RIG_UNTIL(&rig, rig.n_held > 0);
+    assert_int_equal(rig.n_held, 1);
+    cb_http_reply(rig.held[0], 200, NULL, "one", 3);
+    free(rig_read_all(&rig, fd));
+    assert_int_equal(rig.n_held, 1);
+    close(fd);
+    rig_stop(&rig);
+}
+
 static void test_long_pipeline(void **state) {
     enum { N = 200 };
     (void)state;
@@ -406,6 +422,7 @@ int main(void) {
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_answers_in_order),
         cmocka_unit_test(test_not_read_while_waiting),
+        cmocka_unit_test(test_nothing_behind_the_last),
         cmocka_unit_test(test_long_pipeline),
         cmocka_unit_test(test_bodiless),
         cmocka_unit_test(test_expect_continue),

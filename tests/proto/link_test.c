@@ -256,6 +256,57 @@ static void the_store_may_come_later_and_again(void **state) {
     }
 }
 
+/* What was read ahead of a lost connection must not be taken for the next one's greeting. */
+static void unread_messages_do_not_outlive_their_connection(void **state) {
+    (void)state;
+    enum { UNREAD = 50 };
+    struct cb_link_message message, asks[UNREAD];
+    expect_ack(ends.sender, "A-first");
+    for (uint32_t i = 0; i < UNREAD; i++) {
+        send_ask(i, "q", 1);
+        recv_ask(&asks[i]);
+    }
+    for (uint32_t i = 0; i < UNREAD; i++) {
+        assert_int_equal(cb_link_send_ack(ends.store, "A-unread", 8), 0);
+        (void)cb_link_send_answer(ends.store, &asks[i], "answer", 6);
+    }
+    /* The read of one reads the others ahead. */
+    assert_true(place_readable(cb_link_acks_fd(ends.sender), WAIT_MS));
+    assert_int_equal(cb_link_recv_ack(ends.sender, &message), 0);
+    cb_link_message_free(&message);
+    (void)recv_answer(&message);
+    cb_link_message_free(&message);
+    cb_link_store_destroy(&ends.store);
+    int64_t begun_ms = cb_clock_mono_ms();
+    while (cb_link_send_frame(ends.sender, "lost", 4) != CB_EAGAIN) {
+        assert_true(cb_clock_mono_ms() - begun_ms < WAIT_MS);
+    }
+    assert_int_equal(cb_link_store_create(&ends.place.url, &ends.store), 0);
+
+    bool acked = false, answered = false;
+    begun_ms = cb_clock_mono_ms();
+    while (!acked || !answered) {
+        assert_true(cb_clock_mono_ms() - begun_ms < WAIT_MS);
+        cb_link_sender_tend(ends.sender);
+        assert_int_equal(cb_link_send_ack(ends.store, "A-second", 8), 0);
+        (void)!cb_link_send_ask(ends.sender, 77, "q", 1);
+        if (!cb_link_recv_ask(ends.store, &asks[0])) {
+            (void)cb_link_send_answer(ends.store, &asks[0], "second", 6);
+        }
+        if (place_readable(cb_link_acks_fd(ends.sender), 5) &&
+            !cb_link_recv_ack(ends.sender, &message)) {
+            acked = acked || memcmp(message.data, "A-second", 8) == 0;
+            cb_link_message_free(&message);
+        }
+        uint32_t id;
+        if (place_readable(cb_link_answers_fd(ends.sender), 5) &&
+            !cb_link_recv_answer(ends.sender, &id, &message)) {
+            answered = answered || memcmp(message.data, "second", 6) == 0;
+            cb_link_message_free(&message);
+        }
+    }
+}
+
 static void a_second_store_is_refused_and_harms_nothing(void **state) {
     (void)state;
     struct cb_link_store *second = NULL;
@@ -424,6 +475,7 @@ int main(void) {
         OVER_ALL(asks_of_the_greatest_size_pass),
         OVER_ALL(an_answer_to_a_gone_asker_is_dropped),
         OVER_ALL(the_store_may_come_later_and_again),
+        OVER_ALL(unread_messages_do_not_outlive_their_connection),
         OVER_ALL(a_second_store_is_refused_and_harms_nothing),
         cmocka_unit_test(addresses_are_read_strictly),
         cmocka_unit_test(hosts_have_names_too),

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * Invariant: an answer has as many entries as its ask, in the same order; what an entry holds
+ * follows from its kind alone. */
+#include "proto/ask.h"
+
+#include <assert.h>
+#include <msgpack/pack.h>
+
+#define ASK_MAGIC "cb.q"
+#define ANSWER_MAGIC "cb.r"
+
+enum {
+    MESSAGE_VALUES = 3, /* magic, version, entries */
+    MESSAGE_HEAD_BYTES = 1 + 5 + 1 + 3,
+    HELLO_ASK_VALUES = 1,     /* kind */
+    SITE_ASK_VALUES = 2,      /* kind, site */
+    FIELDS_ASK_VALUES = 3,    /* kind, site, visitor */
+    HELLO_ANSWER_VALUES = 4,  /* kind, found, later, accepting */
+    SITE_ANSWER_VALUES = 5,   /* kind, found, later, accepting, status */
+    FIELDS_ANSWER_VALUES = 4, /* kind, found, later, fields */
+    ASK_BYTES_MAX = 1 + 1 + 2 + CB_SITE_MAX + 2 + CB_VISITOR_BYTES,
+    ANSWER_BYTES_MAX = 1 + 1 + 1 + 1 + 1 + CB_FIELD_COUNT * 5, /* without the fields' text */
+};
+
+_Static_assert(CB_ASKS_MAX *(ANSWER_BYTES_MAX + CB_FIELD_COUNT * CB_ASK_VALUE_MAX) <
+                   CB_ASK_MESSAGE_MAX,
+               "a full answer passes CB_ASK_MESSAGE_MAX");
+
+static void pack_head(msgpack_packer *pk, const char *magic, uint32_t n) {
+    msgpack_pack_array(pk, MESSAGE_VALUES);
+    msgpack_pack_str_with_body(pk, magic, strlen(magic));
+    msgpack_pack_uint8(pk, CB_ASK_VERSION);
+    msgpack_pack_array(pk, n);
+}
+
+static void pack_bool(msgpack_packer *pk, bool value) {
+    if (value) {
+        msgpack_pack_true(pk);
+    } else {
+        msgpack_pack_false(pk);
+    }
+}
+
+/* Reads a message's head; the entries of version 1 are next. */
+static int take_head(struct cb_pack_reader *r, const void *data, size_t len, const char *magic,
+                     uint32_t *n) {
+    if (len > CB_ASK_MESSAGE_MAX) {
+        return CB_EMALFORMED;
+    }
+    cb_pack_reader_init(r, data, len);
+    uint32_t n_values = cb_pack_array(r, UINT32_MAX);
+    struct cb_str found = cb_pack_str(r, 4);
+    uint64_t version = cb_pack_uint(r, UINT64_MAX);
+    if (!r->ok || !cb_str_is(found, magic) || version < 1) {
+        return CB_EMALFORMED;
+    }
+    switch (version) {
+    case 1:
+        *n = cb_pack_array(r, CB_ASKS_MAX);
+        return n_values == MESSAGE_VALUES && *n > 0 ? 0 : CB_EMALFORMED;
+    default:
+        return CB_EVERSION;
+    }
+}
+
+/* ---- asks ---- */
+
+int cb_ask_encode(const struct cb_ask *asks, uint32_t n, struct cb_buf *out) {
+    assert(n >= 1 && n <= CB_ASKS_MAX);
+    int err = cb_buf_reserve(out, MESSAGE_HEAD_BYTES + (size_t)n * ASK_BYTES_MAX);
+    if (err) {
+        return err;
+    }
+    msgpack_packer pk;
+    msgpack_packer_init(&pk, out, cb_pack_write);
+    pack_head(&pk, ASK_MAGIC, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct cb_ask *ask = &asks[i];
+        static const uint8_t n_values[] = {[CB_ASK_HELLO] = HELLO_ASK_VALUES,
+                                           [CB_ASK_SITE] = SITE_ASK_VALUES,
+                                           [CB_ASK_FIELDS] = FIELDS_ASK_VALUES};
+        assert(ask->kind >= CB_ASK_HELLO && ask->kind <= CB_ASK_FIELDS);
+        assert(ask->kind == CB_ASK_HELLO || cb_site_name_valid(ask->site));
+        msgpack_pack_array(&pk, n_values[ask->kind]);
+        msgpack_pack_uint8(&pk, (uint8_t)ask->kind);
+        if (ask->kind != CB_ASK_HELLO) {
+            msgpack_pack_str_with_body(&pk, ask->site.p, ask->site.len);
+        }
+        if (ask->kind == CB_ASK_FIELDS) {
+            msgpack_pack_bin_with_body(&pk, ask->visitor, CB_VISITOR_BYTES);
+        }
+    }
+    return 0;
+}
+
+static bool take_ask(struct cb_pack_reader *r, struct cb_ask *ask) {
+    memset(ask, 0, sizeof *ask);
+    uint32_t n_values = cb_pack_array(r, FIELDS_ASK_VALUES);
+    ask->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_FIELDS);
+    switch (ask->kind) {
+    case CB_ASK_HELLO:
+        return r->ok && n_values == HELLO_ASK_VALUES;
+    case CB_ASK_SITE:
+        ask->site = cb_pack_str(r, CB_SITE_MAX);
+        return r->ok && n_values == SITE_ASK_VALUES && cb_site_name_valid(ask->site);
+    case CB_ASK_FIELDS:
+        ask->site = cb_pack_str(r, CB_SITE_MAX);
+        struct cb_str visitor = cb_pack_bin(r, CB_VISITOR_BYTES);
+        if (!r->ok || visitor.len != CB_VISITOR_BYTES) {
+            return false;
+        }
+        memcpy(ask->visitor, visitor.p, CB_VISITOR_BYTES);
+        return n_values == FIELDS_ASK_VALUES && cb_site_name_valid(ask->site);
+    }
+    return false;
+}
+
+int cb_ask_decode(const void *data, size_t len, struct cb_ask *out, uint32_t *n) {
+    struct cb_pack_reader r;
+    uint32_t n_asks = 0;
+    int err = take_head(&r, data, len, ASK_MAGIC, &n_asks);
+    if (err) {
+        return err;
+    }
+    for (uint32_t i = 0; i < n_asks; i++) {
+        if (!take_ask(&r, &out[i])) {
+            return CB_EMALFORMED;
+        }
+    }
+    if (!cb_pack_done(&r)) {
+        return CB_EMALFORMED;
+    }
+    *n = n_asks;
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static size_t answers_bytes_max(const struct cb_answer *answers, uint32_t n) {
+    size_t bytes = MESSAGE_HEAD_BYTES + (size_t)n * ANSWER_BYTES_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        for (unsigned f = 0; answers[i].kind == CB_ASK_FIELDS && f < CB_FIELD_COUNT; f++) {
+            bytes += answers[i].fields[f].len;
+        }
+    }
+    return bytes;
+}
+
+static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
+    static const uint8_t n_values[] = {[CB_ASK_HELLO] = HELLO_ANSWER_VALUES,
+                                       [CB_ASK_SITE] = SITE_ANSWER_VALUES,
+                                       [CB_ASK_FIELDS] = FIELDS_ANSWER_VALUES};
+    assert(answer->kind >= CB_ASK_HELLO && answer->kind <= CB_ASK_FIELDS);
+    msgpack_pack_array(pk, n_values[answer->kind]);
+    msgpack_pack_uint8(pk, (uint8_t)answer->kind);
+    pack_bool(pk, answer->found);
+    pack_bool(pk, answer->later);
+    if (answer->kind == CB_ASK_FIELDS) {
+        msgpack_pack_array(pk, CB_FIELD_COUNT);
+        for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
+            msgpack_pack_str_with_body(pk, answer->fields[f].p, answer->fields[f].len);
+        }
+        return;
+    }
+    pack_bool(pk, answer->accepting);
+    if (answer->kind == CB_ASK_SITE) {
+        assert(!answer->found ||
+               (answer->status >= CB_STATUS_ONLINE && answer->status <= CB_STATUS_OFFLINE));
+        msgpack_pack_uint32(pk, answer->found ? answer->status : 0);
+    }
+}
+
+int cb_answer_encode(const struct cb_answer *answers, uint32_t n, struct cb_buf *out) {
+    assert(n >= 1 && n <= CB_ASKS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        for (unsigned f = 0; answers[i].kind == CB_ASK_FIELDS && f < CB_FIELD_COUNT; f++) {
+            if (answers[i].fields[f].len > CB_ASK_VALUE_MAX) {
+                return CB_ETOOBIG;
+            }
+        }
+    }
+    int err = cb_buf_reserve(out, answers_bytes_max(answers, n));
+    if (err) {
+        return err;
+    }
+    msgpack_packer pk;
+    msgpack_packer_init(&pk, out, cb_pack_write);
+    pack_head(&pk, ANSWER_MAGIC, n);
+    for (uint32_t i = 0; i < n; i++) {
+        pack_answer(&pk, &answers[i]);
+    }
+    return 0;
+}
+
+static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
+    memset(answer, 0, sizeof *answer);
+    uint32_t n_values = cb_pack_array(r, SITE_ANSWER_VALUES);
+    answer->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_FIELDS);
+    answer->found = cb_pack_bool(r);
+    answer->later = cb_pack_bool(r);
+    switch (answer->kind) {
+    case CB_ASK_HELLO:
+        answer->accepting = cb_pack_bool(r);
+        return r->ok && n_values == HELLO_ANSWER_VALUES;
+    case CB_ASK_SITE:
+        answer->accepting = cb_pack_bool(r);
+        answer->status = (unsigned)cb_pack_uint(r, CB_STATUS_OFFLINE);
+        return r->ok && n_values == SITE_ANSWER_VALUES && (answer->status > 0) == answer->found;
+    case CB_ASK_FIELDS:
+        if (cb_pack_array(r, CB_FIELD_COUNT) != CB_FIELD_COUNT) {
+            return false;
+        }
+        for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
+            answer->fields[f] = cb_pack_str(r, CB_ASK_VALUE_MAX);
+        }
+        return r->ok && n_values == FIELDS_ANSWER_VALUES;
+    }
+    return false;
+}
+
+int cb_answer_decode(const void *data, size_t len, struct cb_answer *out, uint32_t *n) {
+    struct cb_pack_reader r;
+    uint32_t n_answers = 0;
+    int err = take_head(&r, data, len, ANSWER_MAGIC, &n_answers);
+    if (err) {
+        return err;
+    }
+    for (uint32_t i = 0; i < n_answers; i++) {
+        if (!take_answer(&r, &out[i])) {
+            return CB_EMALFORMED;
+        }
+    }
+    if (!cb_pack_done(&r)) {
+        return CB_EMALFORMED;
+    }
+    *n = n_answers;
+    return 0;
+}
