@@ -5,7 +5,6 @@
  * its number modulo that. A slot is freed before its acked is called, so acked may send. */
 #include "proto/uplink.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
