@@ -66,7 +66,7 @@ install_npm() {
     cp "$root/package-lock.json" "$stamp"
 }
 
-# setup [check]
+# setup build | check
 setup() {
     install_packages "$@"
     install_npm

@@ -27,7 +27,8 @@ CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
 /* A reader of views that are open in this process already; views outlive it. */
 CB_MUST_USE int cb_reader_of_views(struct cb_views *views, struct cb_reader **out);
 
-/* The store's views, lent to a reader of the same process, since LMDB must not open an environment twice. */
+/* The store's views, lent to a reader of the same process, since LMDB must not open an environment
+ * twice. */
 struct cb_views *cb_store_views(struct cb_store *store);
 
 #endif

@@ -2,7 +2,7 @@
 // live.js: when the page is refreshed. Every second while it can be seen, later after failures, at
 // once when something was chosen; never two refreshes at a time.
 
-const PERIOD_MS = 1000;
+const PERIOD_MS = 400;
 const GAP_MIN_MS = 200;
 const BACK_OFF_MAX_MS = 10_000;
 

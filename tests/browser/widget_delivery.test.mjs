@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+// The way of the widget's events to the server: each arrives, whatever happens, and under one number.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { loaded, openPage, useBrowser } from "./browser.mjs";
+import { startFake } from "./fake.mjs";
+
+const newContext = useBrowser();
+const HOUR_MS = 3_600_000;
+
+/** A promise of set's outcome, in the page. */
+const SET = `window.setField = (key, value) =>
+  new Promise((done) => onWebChat.set(key, value, done));`;
+
+/**
+ * No timer of the page fires: what leaves it then, leaves because the page ends.
+ * @param {import("playwright-core").Page} page
+ */
+async function stopTimers(page) {
+  await page.clock.install({ time: new Date() });
+  await page.clock.pauseAt(new Date());
+}
+
+/** The keys that the widget has in storage, sorted. */
+const storedKeys = (/** @type {import("playwright-core").Page} */ page) =>
+  page.evaluate(() => Object.keys(localStorage).sort());
+
+test("envelopes are as the contract says, and the visitor stays the same across pages", async (t) => {
+  const fake = await startFake(t);
+  const context = await newContext(t);
+  const page = await openPage(context, fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  await page.goto(fake.origin + "/next");
+  await fake.until(() => fake.names().filter((name) => name === "onWebChatLoaded").length === 2);
+  for (const { envelope } of fake.beacons) {
+    const { site, visitor, producer, sent, events, ...rest } = envelope;
+    assert.deepEqual(rest, {});
+    assert.equal(site, "demo");
+    assert.match(visitor, /^[0-9a-f]{32}$/);
+    assert.match(producer, /^[0-9a-f]{16}$/);
+    for (const { seq, at, page: address } of events) {
+      assert.ok(Number.isInteger(seq) && seq >= 1);
+      assert.ok(at <= sent && sent <= Date.now() + 1000);
+      assert.ok(address.startsWith(fake.origin));
+    }
+  }
+  const of = (/** @type {string} */ key) =>
+    new Set(fake.beacons.map(({ envelope }) => envelope[key]));
+  assert.equal(of("visitor").size, 1);
+  assert.equal(of("producer").size, 2);
+  assert.deepEqual(
+    fake.boots,
+    [...of("visitor")].flatMap((visitor) => Array(2).fill({ site: "demo", visitor })),
+  );
+});
+
+test("a click leaves within half a second; what nobody watches is gathered", async (t) => {
+  const fake = await startFake(t);
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  await page.locator(".launcher").click();
+  const { at, envelope } = await fake.until(() =>
+    fake.beacons.find(({ envelope: { events } }) => events.some(({ name }) => name === "onClick")),
+  );
+  const click = envelope.events.find((/** @type {any} */ { name }) => name === "onClick");
+  assert.ok(at - click.at < 500, `${at - click.at} ms`);
+  assert.equal(fake.beacons[0].envelope.events.length, 2, "page and onWebChatLoaded together");
+});
+
+test("503 with Retry-After: sent again after that time, under the same numbers", async (t) => {
+  const fake = await startFake(t);
+  fake.answer = () =>
+    fake.beacons.length === 0
+      ? { status: 503, headers: { "Retry-After": "2" }, body: '{"error":{"code":"busy"}}' }
+      : { status: 204 };
+  await openPage(await newContext(t), fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  const [first, second] = fake.beacons;
+  assert.ok(second.at - first.at >= 1950, `${second.at - first.at} ms`);
+  assert.deepEqual(
+    second.envelope.events.slice(0, first.envelope.events.length),
+    first.envelope.events,
+  );
+  assert.equal(second.envelope.producer, first.envelope.producer);
+  assert.ok(second.envelope.sent > first.envelope.sent);
+});
+
+test("a 4xx is final, but 429 is not; 413 makes batches smaller", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  fake.answer = () => ({ status: 400, body: '{"error":{"code":"bad_event","message":"no"}}' });
+  const refused = await page.evaluate(() => window.setField("name", "x"));
+  assert.deepEqual(refused, { ok: false, code: "bad_event", message: "no" });
+  let tries = 0;
+  fake.answer = () => (++tries === 1 ? { status: 429, body: "{}" } : { status: 204 });
+  assert.deepEqual(await page.evaluate(() => window.setField("name", "y")), { ok: true });
+  assert.equal(tries, 2);
+  fake.answer = ({ events }) =>
+    events.length > 2 ? { status: 413, body: '{"error":{"code":"too_large"}}' } : { status: 204 };
+  const outcomes = await page.evaluate(() =>
+    Promise.all(Array.from({ length: 9 }, (_, i) => window.setField("notes", `${i}`.repeat(3000)))),
+  );
+  assert.deepEqual(outcomes, Array(9).fill({ ok: true }));
+});
+
+test("a blocker: three tries and no more; when the network is back, everything arrives", async (t) => {
+  const fake = await startFake(t);
+  const context = await newContext(t);
+  const page = await context.newPage();
+  let blocked = 0;
+  await page.route("**/v1/events", (route) => {
+    blocked++;
+    return route.abort();
+  });
+  await page.clock.install();
+  await page.goto(fake.origin + "/");
+  await page.clock.runFor(2000);
+  await loaded(page);
+  // Each round: time goes on until the next try could be due.
+  for (let i = 0; i < 8; i++) {
+    const settled = page.waitForEvent("requestfailed", { timeout: 500 }).catch(() => undefined);
+    await page.clock.runFor(20_000);
+    await settled;
+  }
+  assert.equal(blocked, 3);
+  await page.unroute("**/v1/events");
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await page.clock.runFor(2000);
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  assert.equal(fake.taken()[0].seq, 1);
+});
+
+test("what a page could not send arrives from the next page, under the same numbers", async (t) => {
+  const fake = await startFake(t);
+  fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
+  const context = await newContext(t);
+  const page = await openPage(context, fake.origin + "/");
+  await fake.until(() => fake.beacons.length === 1);
+  await page.locator(".launcher").click();
+  await page.evaluate(() => window.onWebChat.set("name", "Ada"));
+  const { producer, visitor } = fake.beacons[0].envelope;
+  await page.goto(fake.origin + "/bare"); // the page ends; the new one has no widget
+  assert.deepEqual(await storedKeys(page), [`cb:demo:left:${producer}`, "cb:demo:visitor"]);
+  const left = await page.evaluate((key) => localStorage[key], `cb:demo:left:${producer}`);
+  const kept = JSON.parse(left).events.map((/** @type {any} */ [, , json]) => JSON.parse(json));
+  assert.deepEqual(
+    kept.map(({ name, seq }) => `${seq} ${name}`),
+    ["1 page", "2 onWebChatLoaded", "3 onClick", "4 onMaximize", "5 set"],
+  );
+  assert.equal(fake.beacons.length, 1, "Retry-After is obeyed at page end as well");
+
+  fake.answer = () => ({ status: 204 });
+  await page.goto(fake.origin + "/next");
+  await loaded(page);
+  assert.equal(await page.evaluate(() => window.onWebChat.get("name")), "Ada", "newer than boot's");
+  await fake.until(() => fake.taken().filter((event) => event.producer === producer).length === 5);
+  const taken = fake.taken().filter((event) => event.producer === producer);
+  assert.deepEqual(
+    taken.map(({ producer: _p, visitor: _v, ...event }) => event),
+    kept,
+  );
+  assert.ok(taken.every((event) => event.visitor === visitor));
+  await page.waitForFunction(() => Object.keys(localStorage).join() === "cb:demo:visitor");
+});
+
+test("the end of a page flushes what waits", async (t) => {
+  const fake = await startFake(t);
+  const page = await (await newContext(t)).newPage();
+  await stopTimers(page);
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.evaluate(() => window.onWebChat.set("name", "Ada"));
+  await page.goto(fake.origin + "/bare");
+  await fake.until(() => fake.taken().some(({ value }) => value === "Ada"));
+});
+
+test("a page that comes back leaves to the other page what that one took over", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  fake.answer = () => ({ status: 503, headers: { "Retry-After": "3" }, body: "{}" });
+  const context = await newContext(t);
+  const first = await openPage(context, fake.origin + "/first");
+  await fake.until(() => fake.beacons.length === 1);
+  const { producer } = fake.beacons[0].envelope;
+  const outcome = first.evaluate(() => {
+    const handed = window.setField("name", "Ada");
+    dispatchEvent(new PageTransitionEvent("pagehide"));
+    return handed;
+  });
+  await first.waitForFunction(() => Object.keys(localStorage).some((key) => /left/.test(key)));
+  fake.answer = () => ({ status: 204 });
+  await openPage(context, fake.origin + "/second");
+  await fake.until(() => fake.taken().some(({ value }) => value === "Ada"));
+  await first.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow")));
+  assert.equal((await outcome).code, "handed_over");
+  assert.deepEqual(await first.evaluate(() => window.setField("email", "a@x.org")), { ok: true });
+  const seqs = fake.beacons
+    .filter(({ status, envelope }) => status === 204 && envelope.producer === producer)
+    .flatMap(({ envelope }) => envelope.events.map((/** @type {any} */ { seq }) => seq));
+  assert.deepEqual(seqs, [1, 2, 3, 4], "each was sent once");
+});
+
+test("past the budget of keepalive the page end uses sendBeacon, and halves what it refuses", async (t) => {
+  const head = `${SET}
+  navigator.sendBeacon = function (url, body) {
+    var log = JSON.parse(localStorage.log || "[]");
+    log.push(JSON.parse(body).events.map(function (event) { return event.seq; }));
+    localStorage.log = JSON.stringify(log);
+    return false;
+  };`;
+  const fake = await startFake(t, { head });
+  fake.answer = () => null; // the network is slow: nothing is answered
+  const context = await newContext(t);
+  const page = await context.newPage();
+  await stopTimers(page);
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.evaluate(() => {
+    for (let i = 0; i < 40; i++) void window.setField("notes", `${i % 10}`.repeat(3000));
+  });
+  await page.goto(fake.origin + "/bare");
+  /** @type {number[][]} */
+  const log = JSON.parse(await page.evaluate(() => localStorage.log));
+  assert.ok(log[0].length > 1);
+  const [whole, half] = log;
+  assert.deepEqual(half, whole.slice(0, whole.length >> 1), "a refused batch is halved");
+  const single = log.filter((seqs) => seqs.length === 1).map(([seq]) => seq);
+  assert.deepEqual(new Set(single), new Set(log.flat()), "down to single events");
+
+  fake.answer = () => ({ status: 204 });
+  await page.clock.resume();
+  await openPage(context, fake.origin + "/next");
+  await fake.until(() => fake.taken().filter(({ key }) => key === "notes").length === 40);
+});
+
+test("no more than 10 events a second, 100 at once; what is dropped is reported", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  const codes = await page.evaluate(async () => {
+    const outcomes = Array.from({ length: 150 }, (_, i) => window.setField("name", `n${i}`));
+    return (await Promise.all(outcomes)).map((outcome) => outcome.code ?? "ok");
+  });
+  const refused = codes.filter((code) => code === "rate_limited").length;
+  assert.ok(refused >= 45 && refused <= 52, `${refused}`);
+  assert.equal(codes.filter((code) => code === "ok").length, 150 - refused);
+  await page.clock.install();
+  await page.clock.runFor(5000);
+  await page.evaluate(() => window.onWebChat.set("phone", "1"));
+  await page.clock.runFor(2000);
+  const report = await fake.until(() => fake.taken().find(({ name }) => name === "dropped"));
+  assert.deepEqual(report.props, { limited: refused, lost: 0 });
+});
+
+test("after a day without an event there is a new producer", async (t) => {
+  const fake = await startFake(t);
+  const page = await (await newContext(t)).newPage();
+  await page.clock.install();
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.clock.runFor(2000);
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  await page.clock.fastForward(25 * HOUR_MS);
+  await page.locator(".launcher").click();
+  await page.clock.runFor(2000);
+  const click = await fake.until(() => fake.taken().find(({ name }) => name === "onClick"));
+  assert.equal(click.seq, 1);
+  assert.notEqual(click.producer, fake.taken()[0].producer);
+});
+
+for (const [what, head] of [
+  [
+    "Global Privacy Control",
+    'Object.defineProperty(navigator, "globalPrivacyControl", { value: true });',
+  ],
+  ["Do Not Track", 'Object.defineProperty(navigator, "doNotTrack", { value: "1" });'],
+  [
+    "blocked storage",
+    'for (const kind of ["localStorage", "sessionStorage"]) Object.defineProperty(window, kind, { get() { throw new DOMException("no", "SecurityError"); } });',
+  ],
+]) {
+  test(`${what}: it works, and nothing is left in the browser`, async (t) => {
+    const fake = await startFake(t, { head: SET + head });
+    const context = await newContext(t);
+    const page = await openPage(context, fake.origin + "/");
+    await page.locator(".launcher").click();
+    assert.deepEqual(await page.evaluate(() => window.setField("name", "Ada")), { ok: true });
+    await page.goto(fake.origin + "/bare");
+    assert.deepEqual(
+      await page.evaluate(() => [localStorage.length, sessionStorage.length]),
+      [0, 0],
+    );
+    await openPage(context, fake.origin + "/");
+    assert.notEqual(fake.boots[0].visitor, fake.boots[1].visitor);
+    assert.deepEqual(await context.cookies(), []);
+  });
+}
+
+test("the server is away at first: the widget is there, and learns the rest later", async (t) => {
+  const fake = await startFake(t);
+  const online = fake.answerBoot;
+  fake.answerBoot = () =>
+    /** @type {any} */ ({ status: 503, headers: { "Retry-After": "1" }, body: '{"error":{}}' });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  assert.equal(await page.evaluate(() => window.onWebChat.get("status")), "offline");
+  fake.answerBoot = online;
+  await page.waitForFunction(() => window.onWebChat.get("status") === "online");
+  assert.equal(await page.locator("[data-chatbeacon]").count(), 1);
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+});
