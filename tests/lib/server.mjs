@@ -12,9 +12,29 @@ const STOP_DEADLINE_MS = 60000;
 /** The program under test. */
 export const binary = process.env.CHATBEACON_BINARY ?? "build/release/chatbeacon";
 
+/** What runs now. A test that is ended from outside (a timeout, Ctrl-C) must not leave any behind. */
+const running = new Set();
+const folders = [];
+process.on("exit", () => {
+  running.forEach((child) => child.kill("SIGKILL"));
+  folders.forEach((dir) => rmSync(dir, { recursive: true, force: true }));
+});
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
+
+function launch(args, env) {
+  const child = spawn(binary, args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  running.add(child);
+  child.on("exit", () => running.delete(child));
+  return child;
+}
+
 /** A folder that is removed when the test ends. */
 export function temporaryFolder(t) {
   const dir = mkdtempSync(join(tmpdir(), "chatbeacon-e2e-"));
+  folders.push(dir);
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
@@ -24,10 +44,7 @@ export function temporaryFolder(t) {
  * Returns {process, pid, ready, fields, stderr(), exited, stop(), kill(), signal(name)}; fields holds the line's name=value pairs.
  */
 export async function startProcess(t, args, { env = {} } = {}) {
-  const child = spawn(binary, args, {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = launch(args, env);
   let stdout = "";
   let stderr = "";
   const exited = new Promise((resolve) => {
@@ -141,10 +158,7 @@ export function readToken(dir) {
 
 /** Runs the binary to its end. Returns {code, stdout, stderr}. */
 export async function run(args, { env = {} } = {}) {
-  const child = spawn(binary, args, {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = launch(args, env);
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (data) => (stdout += data));
@@ -176,10 +190,10 @@ function isFree(port) {
   });
 }
 
-/** The first of three neighbouring ports that nobody listens on. */
+/** The first of three neighbouring ports that nobody listens on; below those that Linux gives out by itself (32768 on). */
 export async function freePortTriple() {
   for (;;) {
-    const port = 20000 + Math.floor(Math.random() * 30000);
+    const port = 20000 + Math.floor(Math.random() * 12000);
     if ((await isFree(port)) && (await isFree(port + 1)) && (await isFree(port + 2))) return port;
   }
 }
