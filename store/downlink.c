@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/ack.h"
+#include "proto/crash.h"
 #include "proto/frame.h"
 #include "proto/log.h"
 #include "proto/metric.h"
@@ -204,11 +205,13 @@ static int append_batch(struct cb_downlink *downlink) {
     int rc = cb_journal_begin(downlink->journal);
     for (size_t i = 0; rc == 0 && i < downlink->n_batch; i++) {
         rc = take(downlink, &downlink->batch[i]);
+        cb_crash_point("journal_in_batch");
     }
     if (rc != 0) {
         cb_journal_abort(downlink->journal);
         return rc;
     }
+    cb_crash_point("journal_before_commit");
     return cb_journal_commit(downlink->journal);
 }
 
@@ -229,7 +232,9 @@ static int handle_batch(struct cb_downlink *downlink) {
         }
     }
     if (rc == 0) {
+        cb_crash_point("journal_before_ack");
         send_acks(downlink);
+        cb_crash_point("journal_after_ack");
     }
     free_batch(downlink);
     return rc;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "proto/clock.h"
+#include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "store/folds/folds.h"
@@ -23,9 +24,8 @@ enum {
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
  */
 const struct cb_fold_ops *const cb_folds[] = {
-    &cb_fold_sites,    &cb_fold_seen,     &cb_fold_books,
-    &cb_fold_visitors, &cb_fold_sessions, &cb_fold_counts,
-    &cb_fold_uniques,  &cb_fold_fields,   NULL,
+    &cb_fold_sites,    &cb_fold_seen,   &cb_fold_verdicts, &cb_fold_books,  &cb_fold_visitors,
+    &cb_fold_sessions, &cb_fold_counts, &cb_fold_uniques,  &cb_fold_fields, NULL,
 };
 
 struct cb_fold {
@@ -86,6 +86,7 @@ static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, u
     struct cb_envelope envelope;
     struct cb_reject reject;
     struct cb_event event;
+    ctx->index = 0;
     ctx->envelope = &envelope;
     ctx->event = &event;
     cb_frame_walk_init(&walk, frame);
@@ -101,6 +102,7 @@ static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, u
         rc = find_site(ctx, envelope.site);
         while (rc == 0 && cb_frame_walk_event(&walk, &event)) {
             rc = fold_event(ctx);
+            ctx->index++;
             ++*n_events;
         }
     }
@@ -134,6 +136,7 @@ static int commit(struct cb_fold *fold) {
             cb_views_db(fold->views)); /* a reader that died would hold back pages */
     }
     if (rc == 0) {
+        cb_crash_point("fold_before_drop");
         cb_overlay_drop(fold->overlay, fold->position);
     }
     return rc;
@@ -166,6 +169,7 @@ static int fold_tail(struct cb_fold *fold) {
                    (unsigned long long)record.position, cb_err_text(rc));
             break;
         }
+        cb_crash_point("fold_in_batch");
         cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
         fold->position = record.position;
         if (cb_views_batch_bytes(fold->views) >= BATCH_BYTES ||
@@ -182,6 +186,7 @@ static int fold_tail(struct cb_fold *fold) {
 
 int cb_fold_catch_up(struct cb_fold *fold) {
     int rc = fold_tail(fold);
+    cb_crash_point("recovery_in_catch_up");
     return rc == 0 ? commit(fold) : rc;
 }
 

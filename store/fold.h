@@ -20,6 +20,7 @@ struct cb_fold_ctx {
     int64_t journal_ms;
     const struct cb_envelope *envelope;
     const struct cb_event *event;
+    uint32_t index;   /* of the event among all of its frame, from 0 */
     uint32_t site;    /* id; CB_SITE_ID_NONE when the site is unknown */
     int64_t true_ms;  /* received - age */
     uint32_t minute;  /* of true_ms */

@@ -84,7 +84,27 @@ static int find_head(struct cb_db_txn *txn, unsigned table, uint64_t *head, int6
     return rc;
 }
 
-int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal **out) {
+/* The tables, and where the journal ends. Fills journal->next and the time. */
+static int open_tables(struct cb_journal *journal, struct cb_db_txn *txn, bool make) {
+    uint64_t head = 0;
+    int64_t last_ms = 0;
+    int rc = cb_db_table(txn, "records", make, &journal->records);
+    if (rc == 0) {
+        rc = cb_db_table(txn, "senders", make, &journal->senders);
+    }
+    if (rc == 0) {
+        rc = find_head(txn, journal->records, &head, &last_ms);
+    }
+    if (rc == 0) {
+        journal->next = head + 1;
+        atomic_store(&journal->head, head);
+        cb_journal_time_init(&journal->time, last_ms);
+    }
+    return rc;
+}
+
+static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only,
+                        struct cb_journal **out) {
     char folder[PATH_BYTES];
     if (snprintf(folder, sizeof(folder), "%s/journal", data_dir) >= (int)sizeof(folder)) {
         return CB_EINVAL;
@@ -93,39 +113,30 @@ int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal 
     if (!journal) {
         return CB_ENOMEM;
     }
-    int rc = cb_db_open(folder, map_bytes, 4, false, &journal->db);
+    int rc = cb_db_open(folder, map_bytes, 4, read_only, &journal->db);
     if (rc != 0) {
         goto err_after_journal;
     }
     struct cb_db_txn *txn;
-    rc = cb_db_begin(journal->db, true, &txn);
+    rc = cb_db_begin(journal->db, !read_only, &txn);
     if (rc != 0) {
         goto err_after_db;
     }
-    uint64_t head = 0;
-    int64_t last_ms = 0;
-    rc = cb_db_table(txn, "records", true, &journal->records);
-    if (rc == 0) {
-        rc = cb_db_table(txn, "senders", true, &journal->senders);
-    }
-    if (rc == 0) {
-        rc = find_head(txn, journal->records, &head, &last_ms);
-    }
+    rc = open_tables(journal, txn, !read_only);
     if (rc != 0) {
         cb_db_abort(&txn);
         goto err_after_db;
     }
-    journal->used_bytes = cb_db_used_bytes(txn);
+    if (!read_only) {
+        journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
+        journal->used_bytes = cb_db_used_bytes(txn);
+        atomic_store(&journal->accepting, journal->used_bytes < journal->quota_bytes);
+    }
+    /* Also a read transaction is committed: that keeps its table handles (mdb_dbi_open). */
     rc = cb_db_commit(&txn);
     if (rc != 0) {
         goto err_after_db;
     }
-    journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
-    journal->next = head + 1;
-    atomic_store(&journal->head, head);
-    atomic_store(&journal->accepting, journal->used_bytes < journal->quota_bytes);
-    cb_journal_time_init(&journal->time, last_ms);
-    cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)head);
     *out = journal;
     return 0;
 
@@ -134,6 +145,18 @@ err_after_db:
 err_after_journal:
     free(journal);
     return rc;
+}
+
+int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal **out) {
+    int rc = open_journal(data_dir, map_bytes, false, out);
+    if (rc == 0) {
+        cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)cb_journal_head(*out));
+    }
+    return rc;
+}
+
+int cb_journal_open_read_only(const char *data_dir, uint64_t map_bytes, struct cb_journal **out) {
+    return open_journal(data_dir, map_bytes, true, out);
 }
 
 void cb_journal_close(struct cb_journal **journal) {

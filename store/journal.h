@@ -26,6 +26,10 @@ struct cb_journal_record {
 
 /* Opens (or makes) DIR/journal. Errors: those of cb_db_open, CB_EVERSION. */
 CB_MUST_USE int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal **out);
+/* Opens DIR/journal read-only, for a process that only reads it: the writer's calls and head are
+ * not for it. Errors: CB_ENOENT when it is not there; others as above. */
+CB_MUST_USE int cb_journal_open_read_only(const char *data_dir, uint64_t map_bytes,
+                                          struct cb_journal **out);
 void cb_journal_close(struct cb_journal **journal);
 
 /* ---- the writer's thread ---- */

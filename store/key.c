@@ -7,6 +7,14 @@ struct cb_key cb_key_position(uint64_t position) {
     return key;
 }
 
+struct cb_key cb_key_verdict(uint64_t position, uint16_t chunk) {
+    struct cb_key key = cb_key_position(position);
+    uint8_t b[2];
+    cb_be16_put(b, chunk);
+    cb_key_bytes(&key, b, sizeof(b));
+    return key;
+}
+
 struct cb_key cb_key_name(uint32_t site, struct cb_str name) {
     struct cb_key key = {.len = 0};
     cb_key_u32(&key, site);

@@ -15,42 +15,54 @@ enum { TEXT_MAX_BYTES = 64 * 1024, OPEN_RETRY_MS = 50, CHECK_READERS_MS = 5000 }
 
 struct cb_reader {
     struct cb_views *views;
+    struct cb_journal *journal;
     bool owned;
 };
 
-int cb_reader_of_views(struct cb_views *views, struct cb_reader **out) {
+int cb_reader_of(struct cb_views *views, struct cb_journal *journal, struct cb_reader **out) {
     struct cb_reader *reader = malloc(sizeof(*reader));
     if (!reader) {
         return CB_ENOMEM;
     }
-    *reader = (struct cb_reader){.views = views, .owned = false};
+    *reader = (struct cb_reader){.views = views, .journal = journal, .owned = false};
     *out = reader;
     return 0;
 }
 
 int cb_reader_borrow(struct cb_store *store, struct cb_reader **out) {
-    return cb_reader_of_views(cb_store_views(store), out);
+    return cb_reader_of(cb_store_views(store), cb_store_journal(store), out);
+}
+
+/* Both environments read-only; CB_ENOENT while the store has not made them. */
+static int open_both(const char *data_dir, uint64_t map_bytes, struct cb_reader **out) {
+    struct cb_views *views = NULL;
+    struct cb_journal *journal = NULL;
+    int rc = cb_views_open_read_only(data_dir, map_bytes, &views);
+    if (rc == 0) {
+        rc = cb_journal_open_read_only(data_dir, map_bytes, &journal);
+    }
+    if (rc == 0) {
+        rc = cb_reader_of(views, journal, out);
+    }
+    if (rc != 0) {
+        cb_journal_close(&journal);
+        cb_views_close(&views);
+        return rc;
+    }
+    (*out)->owned = true;
+    return 0;
 }
 
 int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
                    struct cb_reader **out, char **sentence) {
-    struct cb_views *views;
     int64_t until_ms = cb_clock_mono_ms() + wait_ms;
     int rc;
-    while ((rc = cb_views_open_read_only(data_dir, map_bytes, &views)) == CB_ENOENT &&
+    while ((rc = open_both(data_dir, map_bytes, out)) == CB_ENOENT &&
            cb_clock_mono_ms() < until_ms) {
         nanosleep(&(struct timespec){.tv_nsec = OPEN_RETRY_MS * 1000000L}, NULL);
     }
-    if (rc == 0) {
-        rc = cb_reader_of_views(views, out);
-        if (rc == 0) {
-            (*out)->owned = true;
-            return 0;
-        }
-        cb_views_close(&views);
-    }
-    if (asprintf(sentence, "--data: cannot read the views in %s: %s", data_dir,
-                 rc == CB_ENOENT ? "no store has made them" : cb_err_text(rc)) < 0) {
+    if (rc != 0 && asprintf(sentence, "--data: cannot read the data in %s: %s", data_dir,
+                            rc == CB_ENOENT ? "no store has made it" : cb_err_text(rc)) < 0) {
         *sentence = NULL;
     }
     return rc;
@@ -61,6 +73,7 @@ void cb_reader_close(struct cb_reader **reader) {
         return;
     }
     if ((*reader)->owned) {
+        cb_journal_close(&(*reader)->journal);
         cb_views_close(&(*reader)->views);
     }
     free(*reader);
@@ -72,7 +85,8 @@ int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
     if (!snapshot) {
         return CB_ENOMEM;
     }
-    *snapshot = (struct cb_snapshot){.reader = reader, .views = reader->views};
+    *snapshot =
+        (struct cb_snapshot){.reader = reader, .views = reader->views, .journal = reader->journal};
     cb_buf_init(&snapshot->text, TEXT_MAX_BYTES);
     int rc = cb_db_begin(cb_views_db(reader->views), false, &snapshot->txn);
     if (rc == 0) {

@@ -98,6 +98,32 @@ CB_MUST_USE int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site
                                      bool (*each)(void *user, const struct cb_visitor *visitor),
                                      void *user, bool *more);
 
+/* Where an export goes on: before event `index` of the frame at `position`. Zeros for the
+ * beginning. */
+struct cb_export_cursor {
+    uint64_t position;
+    uint32_t index;
+};
+
+/* A counted event as the journal has it. Strings live during the call that gives it. */
+struct cb_export_row {
+    uint64_t position;
+    uint32_t index; /* of the event in its frame */
+    const struct cb_envelope *envelope;
+    const struct cb_event *event;
+    int64_t true_ms;
+};
+
+/* Gives the counted events of a site in journal order, each once, behind *cursor up to and with
+ * position end (at most the snapshot's own), until each returns false or about scan_max events,
+ * counted or not, were looked at. *cursor then stands behind the last one looked at, and *more says
+ * whether any are left: an export goes on with the same end in a fresh snapshot, so that none is
+ * held for long. site NULL: all sites. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
+                                   struct cb_export_cursor *cursor, uint64_t end, uint32_t scan_max,
+                                   bool (*each)(void *user, const struct cb_export_row *row),
+                                   void *user, bool *more);
+
 /* The books of one site (DESIGN, invariant 4). received is summed from frames' headers, apart from
  * the rest. */
 struct cb_books {

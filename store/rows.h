@@ -22,6 +22,9 @@ enum {
     CB_BOOKS_REJECTED = 32,
     CB_ROW_BOOKS_BYTES = CB_BOOKS_REJECTED + 8 * (CB_REFUSAL_MAX + 1),
 
+    /* verdicts: a chunk covers this many events of a frame */
+    CB_VERDICT_CHUNK_EVENTS = 8192,
+
     /* names: ids below this one have a meaning of their own (reader.h) */
     CB_NAME_ID_FIRST = 2,
     CB_NAMES_MAX = 1000, /* names of a site; further ones are counted as CB_NAME_OTHER */

@@ -4,12 +4,14 @@
 #ifndef CB_STORE_SNAPSHOT_H
 #define CB_STORE_SNAPSHOT_H
 
+#include "store/journal.h"
 #include "store/reader.h"
 #include "store/views.h"
 
 struct cb_snapshot {
     struct cb_reader *reader;
     const struct cb_views *views;
+    struct cb_journal *journal;
     struct cb_db_txn *txn;
     uint64_t position;
     struct cb_buf text; /* strings that had to be put together; freed with the snapshot */
@@ -24,11 +26,13 @@ CB_MUST_USE int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, u
                                   unsigned field, struct cb_stamp *stamp, struct cb_buf *out);
 CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
                                     const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
-/* A reader of views that are open in this process already; views outlive it. */
-CB_MUST_USE int cb_reader_of_views(struct cb_views *views, struct cb_reader **out);
+/* A reader of views and journal that are open in this process already; they outlive it. */
+CB_MUST_USE int cb_reader_of(struct cb_views *views, struct cb_journal *journal,
+                             struct cb_reader **out);
 
 /* The store's views, lent to a reader of the same process, since LMDB must not open an environment
  * twice. */
 struct cb_views *cb_store_views(struct cb_store *store);
+struct cb_journal *cb_store_journal(struct cb_store *store);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/clock.h"
+#include "proto/crash.h"
 #include "proto/frame.h"
 #include "proto/log.h"
 #include "store/answers.h"
@@ -34,6 +35,10 @@ struct cb_store {
 
 struct cb_views *cb_store_views(struct cb_store *store) {
     return store->views;
+}
+
+struct cb_journal *cb_store_journal(struct cb_store *store) {
+    return store->journal;
 }
 
 int cb_store_failed_fd(const struct cb_store *store) {
@@ -76,6 +81,7 @@ static int append_missing(struct cb_store *store, const struct cb_opts *opts,
         struct cb_control token = {
             .op = CB_CONTROL_TOKEN, .made_ms = cb_clock_wall_ms(), .role = CB_ROLE_ADMIN};
         rc = cb_folder_make_token(opts->data, token.token, sentence);
+        cb_crash_point("bootstrap_after_token");
         if (rc == 0) {
             rc = append_control(store, &token);
         }
@@ -138,7 +144,7 @@ static int open_data(struct cb_store *store, const struct cb_opts *opts, char **
         rc = cb_overlay_create(OVERLAY_MAX_BYTES, &store->overlay);
     }
     if (rc == 0) {
-        rc = cb_reader_of_views(store->views, &store->reader);
+        rc = cb_reader_of(store->views, store->journal, &store->reader);
     }
     if (rc == 0) {
         rc = cb_fold_create(store->journal, store->views, store->overlay, &store->fold);

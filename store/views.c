@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
 
@@ -377,6 +378,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
         cb_views_abort(views);
         return rc;
     }
+    cb_crash_point("views_before_commit");
     rc = cb_db_commit(&views->txn);
     end_batch(views);
     if (rc == 0) {

@@ -24,6 +24,7 @@ enum { CB_VIEWS_VERSION = 1 };
     X(CB_TABLE_NAMES, "names")                                                                     \
     X(CB_TABLE_BOOKS, "books")                                                                     \
     X(CB_TABLE_SITE_STATE, "site_state")                                                           \
+    X(CB_TABLE_VERDICTS, "verdicts")                                                               \
     X(CB_TABLE_SEEN, "seen")                                                                       \
     X(CB_TABLE_SEEN_CHUNKS, "seen_chunks")                                                         \
     X(CB_TABLE_COUNTS, "counts")                                                                   \

@@ -9,8 +9,8 @@
 
 #include "store/fold.h"
 
-extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_visitors,
-    cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields;
+extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
+    cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);

@@ -295,6 +295,86 @@ static void test_rebuild(void **state) {
     assert_memory_equal(&books_after, &books_before, sizeof(books_before));
 }
 
+struct rows {
+    size_t n;
+    uint64_t seq[64];
+    uint64_t position[64];
+};
+
+static bool keep_row(void *user, const struct cb_export_row *row) {
+    struct rows *rows = user;
+    assert_true(rows->n < 64);
+    rows->seq[rows->n] = row->event->seq;
+    rows->position[rows->n++] = row->position;
+    return true;
+}
+
+/* Each counted event once, in journal order, however the export is cut in pieces. */
+static void test_export(void **state) {
+    struct rig *rig = *state;
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t seq = 1; seq <= 5; seq++) {
+            rig_add(rig, "demo", 1, 1, t0, seq + (uint64_t)round, "onClick"); /* 1…5, 2…6, 3…7 */
+            rig_add(rig, "shop", 1, 1, t0, seq, "onClick");
+        }
+        rig_fold(rig);
+    }
+    for (uint32_t scan_max = 1; scan_max < 40; scan_max += 3) {
+        struct rows rows = {0};
+        struct cb_export_cursor cursor = {0};
+        const struct cb_str site = CB_STR("demo");
+        bool more = true;
+        for (int turns = 0; more; turns++) {
+            struct cb_snapshot *snapshot;
+            assert_true(turns < 200);
+            assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+            assert_int_equal(cb_snapshot_export(snapshot, &site, &cursor, UINT64_MAX, scan_max,
+                                                keep_row, &rows, &more),
+                             0);
+            cb_snapshot_end(&snapshot);
+        }
+        assert_int_equal(rows.n, 7);
+        for (size_t i = 0; i < rows.n; i++) {
+            assert_int_equal(rows.seq[i], i + 1);
+            assert_true(i == 0 || rows.position[i] >= rows.position[i - 1]);
+        }
+    }
+}
+
+static bool count_row(void *user, const struct cb_export_row *row) {
+    (void)row;
+    ++*(size_t *)user;
+    return true;
+}
+
+/* A frame whose uncounted events stand in several verdict chunks. */
+static void test_export_large_frame(void **state) {
+    struct rig *rig = *state;
+    enum { EVENTS = 20000 };
+    static struct cb_event events[EVENTS];
+    struct cb_envelope envelope = rig_envelope("demo", 1, 1, t0);
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        events[i] = rig_event(i % 2 ? i : i + 1, "get"); /* each odd number twice */
+        events[i].key = CB_STR("name");
+    }
+    for (uint32_t i = 0; i < EVENTS; i += 5000) {
+        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &events[i], 5000), 0);
+    }
+    rig_fold(rig);
+    struct cb_snapshot *snapshot;
+    size_t n = 0;
+    struct cb_export_cursor cursor = {0};
+    bool more;
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    assert_int_equal(
+        cb_snapshot_export(snapshot, NULL, &cursor, UINT64_MAX, UINT32_MAX, count_row, &n, &more),
+        0);
+    cb_snapshot_end(&snapshot);
+    assert_false(more);
+    assert_int_equal(n, EVENTS / 2);
+    assert_int_equal(rig_books(rig, "demo").counted, EVENTS / 2);
+}
+
 static void test_names_are_capped(void **state) {
     struct rig *rig = *state;
     for (unsigned i = 0; i < CB_NAMES_MAX + 50; i++) {
@@ -360,6 +440,7 @@ int main(void) {
         RIG_TEST(test_write_order),      RIG_TEST(test_long_field),
         RIG_TEST(test_restart),          RIG_TEST(test_rebuild),
         RIG_TEST(test_names_are_capped), RIG_TEST(test_token),
+        RIG_TEST(test_export),           RIG_TEST(test_export_large_frame),
         RIG_TEST(test_time_before_1970),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

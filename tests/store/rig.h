@@ -45,7 +45,7 @@ static inline void rig_open(struct rig *rig) {
     assert_int_equal(cb_journal_open(rig->dir, RIG_MAP_BYTES, &rig->journal), 0);
     assert_int_equal(cb_views_open(rig->dir, RIG_MAP_BYTES, &rig->views), 0);
     assert_int_equal(cb_overlay_create(1 << 20, &rig->overlay), 0);
-    assert_int_equal(cb_reader_of_views(rig->views, &rig->reader), 0);
+    assert_int_equal(cb_reader_of(rig->views, rig->journal, &rig->reader), 0);
     assert_int_equal(cb_fold_create(rig->journal, rig->views, rig->overlay, &rig->fold), 0);
 }
 
