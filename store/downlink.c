@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/ack.h"
+#include "proto/clock.h"
 #include "proto/crash.h"
 #include "proto/frame.h"
 #include "proto/log.h"
@@ -17,6 +18,7 @@ enum {
     BATCH_FRAMES = 256,            /* frames of one commit */
     BATCH_BYTES = 8 * 1024 * 1024, /* … and their bytes */
     ACK_MAX_BYTES = 4096,
+    LOG_INTERVAL_MS = 1000,
 };
 
 /* A frame of the batch at hand. */
@@ -39,6 +41,7 @@ struct cb_downlink {
     pthread_t thread;
     struct taken batch[BATCH_FRAMES];
     size_t n_batch, overlay_bytes;
+    int64_t logged_ms;
     struct cb_frame frame; /* large: not on the stack */
 };
 
@@ -200,6 +203,16 @@ static void refuse_busy(struct cb_downlink *downlink) {
     }
 }
 
+/* At most one line a second, however many batches fail. */
+static void log_busy(struct cb_downlink *downlink, int code) {
+    int64_t now_ms = cb_clock_mono_ms();
+    if (now_ms - downlink->logged_ms >= LOG_INTERVAL_MS) {
+        downlink->logged_ms = now_ms;
+        cb_log(CB_LOG_WARN, "journal_busy", "frames=%zu text=\"%s\"", downlink->n_batch,
+               cb_err_text(code));
+    }
+}
+
 static int append_batch(struct cb_downlink *downlink) {
     downlink->overlay_bytes = 0;
     int rc = cb_journal_begin(downlink->journal);
@@ -217,7 +230,12 @@ static int append_batch(struct cb_downlink *downlink) {
 
 static int handle_batch(struct cb_downlink *downlink) {
     int rc = append_batch(downlink);
-    if (rc == CB_EFULL) {
+    if (rc == CB_EFULL || rc == CB_EIO) {
+        /* The map or the disk is full, or a write failed: LMDB took the whole batch back, and what
+         * it wrote went to pages that are still free. Its senders try again. Where it cannot tell
+         * what its newest meta page holds, it refuses to begin the next batch, and that ends the
+         * process. */
+        log_busy(downlink, rc);
         refuse_busy(downlink);
         rc = 0;
     } else {

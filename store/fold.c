@@ -17,6 +17,7 @@
 enum {
     PAUSE_MS = 100, /* between commits, so that the views' fsync leaves the disk to the journal */
     CHECK_READERS_MS = 5000,
+    RETRY_MS = 500,                 /* after the disk was full or failed */
     BATCH_MS = 300,                 /* a batch under load is committed after this */
     BATCH_BYTES = 48 * 1024 * 1024, /* … or when it holds this much memory */
 };
@@ -32,8 +33,9 @@ struct cb_fold {
     struct cb_journal *journal;
     struct cb_views *views;
     struct cb_overlay *overlay;
-    uint64_t position; /* folded, committed or not */
-    bool open;         /* a batch is open */
+    uint64_t position;  /* folded, committed or not */
+    uint64_t committed; /* what the views on disk hold */
+    bool open;          /* a batch is open */
     int64_t batch_ms, committed_ms, checked_ms;
     pthread_t thread;
     bool started;
@@ -136,6 +138,7 @@ static int commit(struct cb_fold *fold) {
             cb_views_db(fold->views)); /* a reader that died would hold back pages */
     }
     if (rc == 0) {
+        fold->committed = fold->position;
         cb_crash_point("fold_before_drop");
         cb_overlay_drop(fold->overlay, fold->position);
     }
@@ -207,6 +210,7 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     int rc = cb_db_begin(cb_views_db(views), false, &txn);
     if (rc == 0) {
         rc = cb_views_position(views, txn, &fold->position);
+        fold->committed = fold->position;
         cb_db_abort(&txn);
     }
     if (rc == 0 && fold->position > cb_journal_head(journal)) {
@@ -247,27 +251,54 @@ static bool wait_ms(struct cb_fold *fold, int64_t ms) {
     return go_on;
 }
 
+/* The disk is full or failed a write: nothing of the batch is there, and nothing that is there was
+ * hurt. The journal still holds it all, so it is folded again later. */
+static bool give_up_batch(struct cb_fold *fold, int code) {
+    if (code != CB_EIO && code != CB_EFULL) {
+        return false;
+    }
+    cb_log(CB_LOG_WARN, "fold_retries", "position=%llu text=\"%s\"",
+           (unsigned long long)fold->committed, cb_err_text(code));
+    cb_views_abort(fold->views);
+    fold->open = false;
+    fold->position = fold->committed;
+    return true;
+}
+
+/* Folds what there is; *pause_ms says how long to wait for more, -1 for ever. */
+static int turn(struct cb_fold *fold, int64_t *pause_ms) {
+    *pause_ms = -1;
+    int rc = fold_tail(fold);
+    if (rc == 0 && fold->open) {
+        *pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
+        if (*pause_ms <= 0) {
+            *pause_ms = 0;
+            rc = commit(fold);
+        }
+    }
+    if (rc != 0 && give_up_batch(fold, rc)) {
+        *pause_ms = RETRY_MS;
+        rc = 0;
+    }
+    return rc;
+}
+
 static void *run(void *arg) {
     struct cb_fold *fold = arg;
     int rc = 0;
     bool go_on = true;
     while (rc == 0 && go_on) {
-        rc = fold_tail(fold);
-        if (rc != 0) {
-            break;
+        int64_t pause_ms;
+        rc = turn(fold, &pause_ms);
+        if (rc == 0 && pause_ms != 0) {
+            go_on = wait_ms(fold, pause_ms);
         }
-        int64_t pause_ms = -1;
-        if (fold->open) {
-            pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
-            if (pause_ms <= 0) {
-                rc = commit(fold);
-                continue;
-            }
-        }
-        go_on = wait_ms(fold, pause_ms);
     }
     if (rc == 0) {
         rc = cb_fold_catch_up(fold);
+        if (rc != 0 && give_up_batch(fold, rc)) {
+            rc = 0; /* the next start folds it */
+        }
     }
     if (rc != 0) {
         fold->failed(fold->user, rc);
