@@ -13,10 +13,12 @@
 #include "proto/metric.h"
 #include "store/folds/folds.h"
 #include "store/reader.h"
+#include "store/sweep.h"
 
 enum {
     PAUSE_MS = 100, /* between commits, so that the views' fsync leaves the disk to the journal */
     CHECK_READERS_MS = 5000,
+    SWEEP_ROWS = 5000,              /* deleted in one commit */
     RETRY_MS = 500,                 /* after the disk was full or failed */
     BATCH_MS = 300,                 /* a batch under load is committed after this */
     BATCH_BYTES = 48 * 1024 * 1024, /* … or when it holds this much memory */
@@ -35,6 +37,7 @@ struct cb_fold {
     struct cb_overlay *overlay;
     uint64_t position;  /* folded, committed or not */
     uint64_t committed; /* what the views on disk hold */
+    uint32_t swept_day; /* see sweep.h */
     bool open;          /* a batch is open */
     int64_t batch_ms, committed_ms, checked_ms;
     pthread_t thread;
@@ -145,6 +148,27 @@ static int commit(struct cb_fold *fold) {
     return rc;
 }
 
+/* A new day of journal time: what is due goes, step by step, each step a commit of its own at the
+ * position that the views have anyway. Cut short by a crash, it goes on before the same record. */
+static int sweep(struct cb_fold *fold, uint32_t day) {
+    int rc = commit(fold);
+    bool done = false;
+    while (rc == 0 && !done) {
+        rc = cb_views_begin(fold->views);
+        if (rc == 0) {
+            fold->open = true;
+            rc = cb_sweep_step(fold->views, day, SWEEP_ROWS, &done);
+        }
+        if (rc == 0) {
+            rc = commit(fold);
+        }
+    }
+    if (rc == 0) {
+        fold->swept_day = day;
+    }
+    return rc;
+}
+
 /* Folds what the journal holds now, with commits on the way where a batch is due. */
 static int fold_tail(struct cb_fold *fold) {
     if (cb_journal_head(fold->journal) <= fold->position) {
@@ -157,6 +181,12 @@ static int fold_tail(struct cb_fold *fold) {
     }
     struct cb_journal_record record;
     while ((rc = cb_journal_reader_next(reader, &record)) == 0) {
+        if (cb_sweep_day(record.journal_ms) > fold->swept_day) {
+            rc = sweep(fold, cb_sweep_day(record.journal_ms));
+            if (rc != 0) {
+                break;
+            }
+        }
         if (!fold->open) {
             rc = cb_views_begin(fold->views);
             if (rc != 0) {
@@ -212,6 +242,13 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
         rc = cb_views_position(views, txn, &fold->position);
         fold->committed = fold->position;
         cb_db_abort(&txn);
+    }
+    if (rc == 0) {
+        rc = cb_views_begin(views);
+        if (rc == 0) {
+            rc = cb_sweep_last(views, &fold->swept_day);
+            cb_views_abort(views);
+        }
     }
     if (rc == 0 && fold->position > cb_journal_head(journal)) {
         cb_log(CB_LOG_ERROR, "views_ahead", "views=%llu journal=%llu",

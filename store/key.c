@@ -7,6 +7,12 @@ struct cb_key cb_key_position(uint64_t position) {
     return key;
 }
 
+struct cb_key cb_key_meta(uint8_t what) {
+    struct cb_key key = {.len = 0};
+    cb_key_u8(&key, what);
+    return key;
+}
+
 struct cb_key cb_key_verdict(uint64_t position, uint16_t chunk) {
     struct cb_key key = cb_key_position(position);
     uint8_t b[2];
@@ -24,6 +30,14 @@ struct cb_key cb_key_name(uint32_t site, struct cb_str name) {
 
 struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]) {
     struct cb_key key = {.len = 0};
+    cb_key_u32(&key, site);
+    cb_key_bytes(&key, producer, 8);
+    return key;
+}
+
+struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]) {
+    struct cb_key key = {.len = 0};
+    cb_key_u32(&key, day);
     cb_key_u32(&key, site);
     cb_key_bytes(&key, producer, 8);
     return key;

@@ -84,9 +84,11 @@ static inline struct cb_str cb_key_str(const struct cb_key *key) {
 
 /* The keys of FORMAT.md, one function a table. */
 struct cb_key cb_key_position(uint64_t position);
+struct cb_key cb_key_meta(uint8_t what);
 struct cb_key cb_key_verdict(uint64_t position, uint16_t chunk);
 struct cb_key cb_key_name(uint32_t site, struct cb_str name);
 struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]);
+struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]);
 struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64_t chunk);
 struct cb_key cb_key_count(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket);
 struct cb_key cb_key_unique(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket,

@@ -15,8 +15,6 @@ enum {
     SLOTS_MIN = 1 << 12,
     CHUNK_BYTES = 1 << 20, /* of the batch's memory */
     CHUNKS_KEPT = 16,      /* kept from batch to batch */
-    META_POSITION = 0,
-    META_VERSION = 1,
 };
 
 static const char *const table_names[CB_TABLE_COUNT] = {
@@ -45,12 +43,6 @@ struct cb_views {
                                                     guessable */
 };
 
-static struct cb_key meta_key(uint8_t what) {
-    struct cb_key key = {.len = 0};
-    cb_key_u8(&key, what);
-    return key;
-}
-
 static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make) {
     for (unsigned i = 0; i < CB_TABLE_COUNT; i++) {
         int rc = cb_db_table(txn, table_names[i], make, &views->tables[i]);
@@ -58,7 +50,7 @@ static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make)
             return rc;
         }
     }
-    struct cb_key key = meta_key(META_VERSION);
+    struct cb_key key = cb_key_meta(CB_META_VERSION);
     struct cb_str value;
     int rc = cb_db_get(txn, views->tables[CB_TABLE_META], cb_key_str(&key), &value);
     if (rc == CB_ENOENT && make) {
@@ -153,7 +145,7 @@ unsigned cb_views_table(const struct cb_views *views, enum cb_table table) {
 }
 
 int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn, uint64_t *position) {
-    struct cb_key key = meta_key(META_POSITION);
+    struct cb_key key = cb_key_meta(CB_META_POSITION);
     struct cb_str value;
     int rc = cb_db_get(txn, views->tables[CB_TABLE_META], cb_key_str(&key), &value);
     if (rc == CB_ENOENT) {
@@ -298,6 +290,10 @@ int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_ke
     return 0;
 }
 
+int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {
+    return cb_db_cursor_open(views->txn, views->tables[table], out);
+}
+
 int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len) {
     if (len > row->cap) {
         size_t cap = row->cap ? (size_t)row->cap * 2 : 16;
@@ -368,7 +364,7 @@ static int write_rows(struct cb_views *views) {
 int cb_views_commit(struct cb_views *views, uint64_t position) {
     uint8_t value[8];
     cb_be64_put(value, position);
-    struct cb_key key = meta_key(META_POSITION);
+    struct cb_key key = cb_key_meta(CB_META_POSITION);
     int rc = write_rows(views);
     if (rc == 0) {
         rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),

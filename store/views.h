@@ -26,6 +26,7 @@ enum { CB_VIEWS_VERSION = 1 };
     X(CB_TABLE_SITE_STATE, "site_state")                                                           \
     X(CB_TABLE_VERDICTS, "verdicts")                                                               \
     X(CB_TABLE_SEEN, "seen")                                                                       \
+    X(CB_TABLE_SEEN_DAYS, "seen_days")                                                             \
     X(CB_TABLE_SEEN_CHUNKS, "seen_chunks")                                                         \
     X(CB_TABLE_COUNTS, "counts")                                                                   \
     X(CB_TABLE_UNIQUES, "uniques")                                                                 \
@@ -48,6 +49,9 @@ enum cb_grain { CB_GRAIN_MINUTE = 0, CB_GRAIN_HOUR = 1, CB_GRAIN_DAY = 2, CB_GRA
 static inline uint32_t cb_grain_minutes(enum cb_grain grain) {
     return grain == CB_GRAIN_MINUTE ? 1 : grain == CB_GRAIN_HOUR ? 60 : 1440;
 }
+
+/* Rows of the table meta. */
+enum { CB_META_POSITION = 0, CB_META_VERSION = 1, CB_META_SWEPT_DAY = 2 };
 
 struct cb_views;
 
@@ -83,6 +87,10 @@ CB_MUST_USE int cb_views_begin(struct cb_views *views);
 /* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                              struct cb_row **out);
+/* A cursor over a table as LMDB has it: what this batch changed is not there yet. Close it before
+ * the commit. */
+CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
+                                struct cb_db_cursor **out);
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);

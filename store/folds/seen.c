@@ -9,6 +9,7 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 #include "store/seen_set.h"
+#include "store/sweep.h"
 
 /* A producer's share of `lost`: a producer that claims to begin at 2^53 must not drown everyone
  * else's. */
@@ -32,8 +33,13 @@ static int mark(struct cb_fold_ctx *ctx, const uint8_t *producer, uint64_t seq, 
     if (rc != 0) {
         return rc;
     }
+    uint32_t day_before = row->len > 0 ? cb_sweep_day(set.journal_ms) : UINT32_MAX;
     uint64_t gap_before = gap_of(&set);
     rc = cb_seen_set_add(ctx->views, ctx->site, producer, &set, seq, fresh);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = cb_sweep_note(ctx->views, ctx->site, producer, day_before, cb_sweep_day(ctx->journal_ms));
     if (rc != 0) {
         return rc;
     }

@@ -375,6 +375,104 @@ static void test_export_large_frame(void **state) {
     assert_int_equal(rig_books(rig, "demo").counted, EVENTS / 2);
 }
 
+static int64_t fake_wall_us, fake_mono_us;
+
+static int64_t wall_us(void) {
+    return fake_wall_us;
+}
+
+static int64_t mono_us(void) {
+    return fake_mono_us;
+}
+
+static const struct cb_clock_ops fake_clock = {wall_us, mono_us};
+
+static size_t rows_of(struct rig *rig, enum cb_table table) {
+    struct cb_db_txn *txn;
+    struct cb_db_cursor *cursor;
+    struct cb_str key, value;
+    size_t n = 0;
+    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
+    assert_int_equal(cb_db_cursor_open(txn, cb_views_table(rig->views, table), &cursor), 0);
+    for (int rc = cb_db_seek(cursor, CB_STR("\0"), &key, &value); rc == 0;
+         rc = cb_db_next(cursor, &key, &value)) {
+        n++;
+    }
+    cb_db_cursor_close(&cursor);
+    cb_db_abort(&txn);
+    return n;
+}
+
+static void pass_days(int64_t days) {
+    fake_mono_us += days * 86400000000;
+    fake_wall_us += days * 86400000000;
+}
+
+/* Seen sets live for 8 days of journal time behind the last receipt, and no wall clock can end
+ * them. */
+static void test_seen_expires(void **state) {
+    struct rig *rig = *state;
+    fake_wall_us = cb_clock_wall_ms() * 1000;
+    fake_mono_us = 1000000;
+    cb_clock_replace(&fake_clock);
+    rig_close(rig);
+    rig_open(rig);            /* the journal's clock begins anew on the fake one */
+    const uint64_t odd = 400; /* numbers that need chunks */
+    for (uint64_t seq = 1; seq <= odd; seq++) {
+        rig_add(rig, "demo", 1, 2, t0, 2 * seq, "onClick");
+    }
+    rig_add(rig, "demo", 1, 1, t0, 1, "onClick");
+    rig_fold(rig);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 2);
+    assert_true(rows_of(rig, CB_TABLE_SEEN_CHUNKS) > 0);
+    pass_days(8);
+    fake_wall_us += 365 * 86400000000; /* the wall clock goes wrong by a year */
+    rig_add(rig, "demo", 1, 1, t0, 1, "onClick");
+    rig_add(rig, "demo", 1, 2, t0, 800, "onClick");
+    rig_fold(rig);
+    assert_int_equal(rig_books(rig, "demo").duplicate, 2); /* still known */
+    fake_wall_us -= 365 * 86400000000;
+    pass_days(5);
+    rig_add(rig, "demo", 1, 1, t0, 1, "onClick"); /* goes on; producer 2 stays silent */
+    rig_fold(rig);
+    pass_days(5);
+    rig_add(rig, "demo", 1, 3, t0, 1, "onClick");
+    rig_fold(rig);
+    assert_int_equal(rig_books(rig, "demo").duplicate, 3);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 2); /* 1 and 3 */
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_DAYS), 2);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_CHUNKS), 0);
+    rig_add(rig, "demo", 1, 1, t0, 1, "onClick");
+    rig_fold(rig);
+    assert_int_equal(rig_books(rig, "demo").duplicate, 4);
+    cb_clock_replace(NULL);
+}
+
+/* More producers than one step takes. */
+static void test_seen_expires_in_steps(void **state) {
+    struct rig *rig = *state;
+    fake_wall_us = cb_clock_wall_ms() * 1000;
+    fake_mono_us = 1000000;
+    cb_clock_replace(&fake_clock);
+    rig_close(rig);
+    rig_open(rig);
+    for (uint32_t i = 0; i < 7000; i++) {
+        struct cb_envelope envelope = rig_envelope("demo", 0, 1, t0);
+        memcpy(envelope.producer, &i, sizeof(i));
+        struct cb_event event = rig_event(1, "onClick");
+        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+    }
+    rig_fold(rig);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 7000);
+    pass_days(20);
+    rig_add(rig, "demo", 0, 7, t0, 1, "onClick");
+    rig_fold(rig);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 1);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_DAYS), 1);
+    assert_int_equal(rig_books(rig, "demo").counted, 7001);
+    cb_clock_replace(NULL);
+}
+
 static void test_names_are_capped(void **state) {
     struct rig *rig = *state;
     for (unsigned i = 0; i < CB_NAMES_MAX + 50; i++) {
@@ -433,14 +531,24 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_exactly_once),     RIG_TEST(test_first_payload_wins),
-        RIG_TEST(test_lost_shrinks),     RIG_TEST(test_books_without_site),
-        RIG_TEST(test_ranges),           RIG_TEST(test_many_visitors),
-        RIG_TEST(test_sessions),         RIG_TEST(test_visitor_list),
-        RIG_TEST(test_write_order),      RIG_TEST(test_long_field),
-        RIG_TEST(test_restart),          RIG_TEST(test_rebuild),
-        RIG_TEST(test_names_are_capped), RIG_TEST(test_token),
-        RIG_TEST(test_export),           RIG_TEST(test_export_large_frame),
+        RIG_TEST(test_exactly_once),
+        RIG_TEST(test_first_payload_wins),
+        RIG_TEST(test_lost_shrinks),
+        RIG_TEST(test_books_without_site),
+        RIG_TEST(test_ranges),
+        RIG_TEST(test_many_visitors),
+        RIG_TEST(test_sessions),
+        RIG_TEST(test_visitor_list),
+        RIG_TEST(test_write_order),
+        RIG_TEST(test_long_field),
+        RIG_TEST(test_restart),
+        RIG_TEST(test_rebuild),
+        RIG_TEST(test_names_are_capped),
+        RIG_TEST(test_token),
+        RIG_TEST(test_export),
+        RIG_TEST(test_seen_expires),
+        RIG_TEST(test_seen_expires_in_steps),
+        RIG_TEST(test_export_large_frame),
         RIG_TEST(test_time_before_1970),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/sweep.h"
+
+enum { DAY_KEY_BYTES = 16, PRODUCERS_MAX = 1024 };
+
+int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[8], uint32_t before,
+                  uint32_t day) {
+    struct cb_row *row;
+    int rc = 0;
+    if (before == day) {
+        return 0;
+    }
+    if (before != UINT32_MAX) {
+        struct cb_key old = cb_key_seen_day(before, site, producer);
+        rc = cb_views_row(views, CB_TABLE_SEEN_DAYS, &old, &row);
+        rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
+    }
+    if (rc == 0) {
+        struct cb_key key = cb_key_seen_day(day, site, producer);
+        rc = cb_views_row(views, CB_TABLE_SEEN_DAYS, &key, &row);
+        rc = rc == 0 ? cb_row_resize(views, row, 1) : rc;
+    }
+    return rc;
+}
+
+int cb_sweep_last(struct cb_views *views, uint32_t *day) {
+    struct cb_key key = cb_key_meta(CB_META_SWEPT_DAY);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
+    if (rc == 0) {
+        *day = row->len == 4 ? cb_be32_get(row->data) : 0;
+    }
+    return rc;
+}
+
+static int note_swept(struct cb_views *views, uint32_t day) {
+    struct cb_key key = cb_key_meta(CB_META_SWEPT_DAY);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
+    rc = rc == 0 ? cb_row_resize(views, row, 4) : rc;
+    if (rc == 0) {
+        cb_be32_put(row->data, day);
+    }
+    return rc;
+}
+
+static int delete_row(struct cb_views *views, enum cb_table table, const struct cb_key *key) {
+    struct cb_row *row;
+    int rc = cb_views_row(views, table, key, &row);
+    return rc == 0 ? cb_row_resize(views, row, 0) : rc;
+}
+
+/* Keys of a table from first on, up to max, while they begin with its prefix_len bytes. A step
+ * reads first and changes the cache afterwards. */
+static int collect(struct cb_views *views, enum cb_table table, const struct cb_key *first,
+                   size_t prefix_len, struct cb_key *keys, uint32_t max, uint32_t *n) {
+    struct cb_db_cursor *cursor;
+    int rc = cb_views_cursor(views, table, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_str key, value;
+    *n = 0;
+    for (rc = cb_db_seek(cursor, cb_key_str(first), &key, &value); rc == 0 && *n < max;
+         rc = cb_db_next(cursor, &key, &value)) {
+        if (key.len < prefix_len || memcmp(key.p, first->bytes, prefix_len) != 0) {
+            break;
+        }
+        cb_key_init(&keys[*n]);
+        cb_key_bytes(&keys[(*n)++], key.p, key.len);
+    }
+    cb_db_cursor_close(&cursor);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+/* Deletes a producer's rows; its day's row goes last, when the chunks are all gone. */
+static int forget(struct cb_views *views, const struct cb_key *day_key, uint32_t *rows_left) {
+    struct cb_key chunks[PRODUCERS_MAX];
+    struct cb_key seen = {.len = 0};
+    cb_key_bytes(&seen, day_key->bytes + 4, DAY_KEY_BYTES - 4);
+    uint32_t n, max = *rows_left < PRODUCERS_MAX ? *rows_left : PRODUCERS_MAX;
+    int rc = collect(views, CB_TABLE_SEEN_CHUNKS, &seen, seen.len, chunks, max, &n);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        rc = delete_row(views, CB_TABLE_SEEN_CHUNKS, &chunks[i]);
+    }
+    *rows_left -= n;
+    if (rc != 0 || n == max) {
+        *rows_left = 0; /* more chunks may be left: the next step begins with this producer */
+        return rc;
+    }
+    *rows_left -= 1;
+    rc = delete_row(views, CB_TABLE_SEEN, &seen);
+    return rc == 0 ? delete_row(views, CB_TABLE_SEEN_DAYS, day_key) : rc;
+}
+
+int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
+    struct cb_key keys[PRODUCERS_MAX];
+    static const uint8_t no_producer[8];
+    struct cb_key first = cb_key_seen_day(0, 0, no_producer); /* the longest silent come first */
+    uint32_t n, rows_left = rows_max;
+    int rc = collect(views, CB_TABLE_SEEN_DAYS, &first, 0, keys, PRODUCERS_MAX, &n);
+    *done = false;
+    for (uint32_t i = 0; rc == 0 && i < n && rows_left > 0 && !*done; i++) {
+        /* More than 8 whole days, wherever in its day the last receipt was. */
+        *done = keys[i].len != DAY_KEY_BYTES ||
+                (uint64_t)cb_be32_get(keys[i].bytes) + CB_SEEN_DAYS + 1 > day;
+        rc = *done ? 0 : forget(views, &keys[i], &rows_left);
+    }
+    *done |= n == 0;
+    return rc == 0 && *done ? note_swept(views, day) : rc;
+}
