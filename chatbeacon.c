@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * chatbeacon.c: the subcommands: which tiers to set up, in order, and take down against it.
+ * chatbeacon.c: the subcommands: which tiers to set up, in order, and take down against it; and the
+ * upkeep of a data folder.
  *
  * Exit status: 0 after SIGTERM or SIGINT and for --help; 1 when something is wrong with the machine
  * or the data; 2 for misuse. */
@@ -16,6 +17,7 @@
 #include "proto/log.h"
 #include "query/query.h"
 #include "store/store.h"
+#include "store/upkeep.h"
 
 enum { EXIT_FAILED = 1, EXIT_MISUSE = 2, READER_WAIT_MS = 30000 };
 
@@ -33,11 +35,18 @@ static const struct command {
     const char *name;
     unsigned tiers;
     const char *help;
+    int (*upkeep)(const struct cb_opts *opts, FILE *out, char **sentence); /* NULL: a service */
 } commands[] = {
-    {"serve", CB_OPT_SERVE, "all tiers in this process"},
-    {"ingest", CB_OPT_INGEST, "take beacons, hand them to a store elsewhere"},
-    {"store", CB_OPT_STORE, "the one writer: journal and views"},
-    {"query", CB_OPT_QUERY, "serve the API and the dashboard from a store's data folder"},
+    {"serve", CB_OPT_SERVE, "all tiers in this process", NULL},
+    {"ingest", CB_OPT_INGEST, "take beacons, hand them to a store elsewhere", NULL},
+    {"store", CB_OPT_STORE, "the one writer: journal and views", NULL},
+    {"query", CB_OPT_QUERY, "serve the API and the dashboard from a store's data folder", NULL},
+    {"verify", CB_OPT_UPKEEP, "check every record of a data folder, and recount its books",
+     cb_verify},
+    {"rebuild", CB_OPT_UPKEEP, "make the views anew from the journal (offline)", cb_rebuild},
+    {"backup", CB_OPT_UPKEEP | CB_OPT_BACKUP, "copy a data folder, also of a running store",
+     cb_backup},
+    {"restore", CB_OPT_UPKEEP | CB_OPT_RESTORE, "make a data folder of a backup", cb_restore},
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -183,6 +192,12 @@ static int run(const struct command *command, int argc, char **argv) {
     }
     cb_log_set_level(level);
     int status = EXIT_FAILED;
+    if (command->upkeep) {
+        rc = sodium_init() < 0 ? CB_ESYS : command->upkeep(&opts, stdout, &sentence);
+        status = rc == 0 ? 0 : fail(rc == CB_EINVAL ? EXIT_MISUSE : EXIT_FAILED, sentence);
+        cb_opt_fini(&opts);
+        return status;
+    }
     int signal_fd = open_signals();
     struct tiers tiers = {0};
     if (signal_fd < 0 || sodium_init() < 0) {

@@ -14,7 +14,15 @@
 #include "proto/buf.h"
 
 /* Which subcommands know an option. */
-enum cb_opt_tier { CB_OPT_INGEST = 1, CB_OPT_STORE = 2, CB_OPT_QUERY = 4, CB_OPT_SERVE = 7 };
+enum cb_opt_tier {
+    CB_OPT_INGEST = 1,
+    CB_OPT_STORE = 2,
+    CB_OPT_QUERY = 4,
+    CB_OPT_SERVE = 7,
+    CB_OPT_UPKEEP = 8, /* verify, rebuild, backup, restore */
+    CB_OPT_BACKUP = 16,
+    CB_OPT_RESTORE = 32,
+};
 
 enum cb_opt_type {
     CB_OPT_STRING,
@@ -25,8 +33,8 @@ enum cb_opt_type {
 /* X(field, name, type, tiers, default, min, max, argument, help). Strings are bounded by max in
  * bytes. */
 #define CB_OPTIONS(X)                                                                              \
-    X(data, "data", CB_OPT_STRING, CB_OPT_STORE | CB_OPT_QUERY, "./data", 1, 3800, "DIR",          \
-      "data folder; made if it is not there")                                                      \
+    X(data, "data", CB_OPT_STRING, CB_OPT_STORE | CB_OPT_QUERY | CB_OPT_UPKEEP, "./data", 1, 3800, \
+      "DIR", "data folder; made if it is not there")                                               \
     X(ingest, "ingest", CB_OPT_STRING, CB_OPT_INGEST, "127.0.0.1:8080", 1, 260, "HOST:PORT",       \
       "where pages send their beacons; port 0 picks one")                                          \
     X(query, "query", CB_OPT_STRING, CB_OPT_QUERY, "127.0.0.1:8081", 1, 260, "HOST:PORT",          \
@@ -55,9 +63,22 @@ enum cb_opt_type {
       "how long an answer waits for the store before it is 503")                                   \
     X(held, "held", CB_OPT_BYTES, CB_OPT_INGEST, "16M", 65536, 1073741824, "BYTES",                \
       "events that may wait for the store, of each ingest thread; past it 503")                    \
-    X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY, "64G", 16777216, 17592186044416,      \
-      "BYTES", "largest size of each database; at 90 % of it 503")                                 \
-    X(log, "log", CB_OPT_STRING, CB_OPT_SERVE, "info", 1, 8, "LEVEL", "error, warn, info or debug")
+    X(address_rate, "address-rate", CB_OPT_INT, CB_OPT_INGEST, "0", 0, 10000000, "N",              \
+      "events a second that one client address may send (IPv6: one /64); past it 429; 0 for no "   \
+      "limit, for behind a proxy that --proxies does not name all clients are one")                \
+    X(site_rate, "site-rate", CB_OPT_INT, CB_OPT_INGEST, "0", 0, 10000000, "N",                    \
+      "events a second that one site may be sent; past it 429; 0 for no limit")                    \
+    X(rate_burst, "rate-burst", CB_OPT_INT, CB_OPT_INGEST, "10", 1, 3600, "SECONDS",               \
+      "how many seconds' worth of either rate may come at once")                                   \
+    X(proxies, "proxies", CB_OPT_STRING, CB_OPT_INGEST, "", 0, 4000, "A,B/BITS,…",                 \
+      "proxies whose X-Forwarded-For is believed, by address or network")                          \
+    X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY | CB_OPT_UPKEEP, "64G", 16777216,      \
+      17592186044416, "BYTES", "largest size of each database; at 90 % of it 503")                 \
+    X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \
+      "folder for the copy: new or empty")                                                         \
+    X(from, "from", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "DIR", "folder of a backup")       \
+    X(log, "log", CB_OPT_STRING, CB_OPT_SERVE | CB_OPT_UPKEEP, "info", 1, 8, "LEVEL",              \
+      "error, warn, info or debug")
 
 struct cb_opts {
 #define CB_OPT_FIELD_CB_OPT_STRING(field) const char *field;

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <limits.h>
 #include <lmdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,6 +144,29 @@ void cb_db_close(struct cb_db **db) {
     mdb_env_close((*db)->env);
     free(*db);
     *db = NULL;
+}
+
+/* mdb_env_copy2 writes the file and does not sync it. */
+static int sync_copy(const char *folder) {
+    char path[PATH_BYTES];
+    if (snprintf(path, sizeof(path), "%s/data.mdb", folder) >= (int)sizeof(path)) {
+        return CB_EINVAL;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return CB_ESYS;
+    }
+    int rc = fsync(fd) == 0 ? 0 : CB_EIO;
+    close(fd);
+    return rc == 0 ? sync_with_parent(folder) : rc;
+}
+
+int cb_db_copy(struct cb_db *db, const char *folder) {
+    if (mkdir(folder, 0700) != 0) {
+        return CB_ESYS;
+    }
+    int rc = translate(mdb_env_copy2(db->env, folder, MDB_CP_COMPACT), "env_copy");
+    return rc == 0 ? sync_copy(folder) : rc;
 }
 
 void cb_db_check_readers(struct cb_db *db) {

@@ -25,6 +25,9 @@ struct cb_db_cursor;
 CB_MUST_USE int cb_db_open(const char *folder, uint64_t map_bytes, unsigned tables_max,
                            bool read_only, struct cb_db **out);
 void cb_db_close(struct cb_db **db);
+/* Copies a consistent snapshot of the environment, compacted, into a new folder, and syncs it. The
+ * writer may go on. Errors: CB_EIO, CB_ESYS. */
+CB_MUST_USE int cb_db_copy(struct cb_db *db, const char *folder);
 /* Clears readers of processes that died. Call now and then. */
 void cb_db_check_readers(struct cb_db *db);
 

@@ -29,7 +29,7 @@ static int path_of(char *out, const char *data_dir, const char *name) {
     return snprintf(out, PATH_BYTES, "%s/%s", data_dir, name) < PATH_BYTES ? 0 : CB_EINVAL;
 }
 
-static int sync_folder(const char *path) {
+int cb_folder_sync(const char *path) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         return CB_ESYS;
@@ -57,7 +57,7 @@ static int write_file(const char *data_dir, const char *name, const char *text) 
         unlink(fresh);
         return CB_EIO;
     }
-    return sync_folder(data_dir);
+    return cb_folder_sync(data_dir);
 }
 
 static int make_folder(const char *data_dir, char **sentence) {
@@ -78,7 +78,7 @@ static int make_folder(const char *data_dir, char **sentence) {
         return fail(CB_EINVAL, sentence, "--data: the path is too long");
     }
     snprintf(copy, sizeof(copy), "%s", data_dir);
-    if (sync_folder(data_dir) != 0 || sync_folder(dirname(copy)) != 0) {
+    if (cb_folder_sync(data_dir) != 0 || cb_folder_sync(dirname(copy)) != 0) {
         return fail(CB_EIO, sentence, "--data: cannot sync the folder %s: %s", data_dir,
                     strerror(errno));
     }
@@ -105,19 +105,18 @@ static int take_lock(const char *data_dir, int *lock_fd, char **sentence) {
     return 0;
 }
 
-static int check_format(const char *data_dir, char **sentence) {
+int cb_folder_write_format(const char *data_dir) {
+    char text[16];
+    snprintf(text, sizeof(text), "%d\n", CB_FORMAT_VERSION);
+    return write_file(data_dir, "format", text);
+}
+
+int cb_folder_check_format(const char *data_dir, const char *option, char **sentence) {
     char path[PATH_BYTES];
-    int rc = path_of(path, data_dir, "format");
-    if (rc != 0) {
-        return fail(rc, sentence, "--data: the path is too long");
+    if (path_of(path, data_dir, "format") != 0) {
+        return fail(CB_EINVAL, sentence, "%s: the path is too long", option);
     }
     FILE *file = fopen(path, "re");
-    if (!file && errno == ENOENT) {
-        char text[16];
-        snprintf(text, sizeof(text), "%d\n", CB_FORMAT_VERSION);
-        rc = write_file(data_dir, "format", text);
-        return rc == 0 ? 0 : fail(rc, sentence, "--data: cannot write %s", path);
-    }
     char line[32] = "";
     bool read = file && fgets(line, sizeof(line), file);
     if (file) {
@@ -126,15 +125,29 @@ static int check_format(const char *data_dir, char **sentence) {
     char *end;
     long version = strtol(line, &end, 10);
     if (!read || end == line || (*end != '\n' && *end != '\0') || version < 1) {
-        return fail(CB_ECORRUPT, sentence, "--data: %s does not hold a format version", path);
+        return fail(CB_ECORRUPT, sentence, "%s: %s does not hold a format version", option, path);
     }
     if (version > CB_FORMAT_VERSION) {
         return fail(
             CB_EVERSION, sentence,
-            "--data: %s was written by a newer chatbeacon (format %ld, this one knows up to %d)",
-            data_dir, version, CB_FORMAT_VERSION);
+            "%s: %s was written by a newer chatbeacon (format %ld, this one knows up to %d)",
+            option, data_dir, version, CB_FORMAT_VERSION);
     }
     return 0;
+}
+
+/* Checks the version of a folder that has one, and gives one to a fresh folder. */
+static int check_or_write_format(const char *data_dir, char **sentence) {
+    char path[PATH_BYTES];
+    int rc = path_of(path, data_dir, "format");
+    if (rc != 0) {
+        return fail(rc, sentence, "--data: the path is too long");
+    }
+    if (access(path, F_OK) == 0 || errno != ENOENT) {
+        return cb_folder_check_format(data_dir, "--data", sentence);
+    }
+    rc = cb_folder_write_format(data_dir);
+    return rc == 0 ? 0 : fail(rc, sentence, "--data: cannot write %s", path);
 }
 
 int cb_folder_open(const char *data_dir, int *lock_fd, char **sentence) {
@@ -143,7 +156,7 @@ int cb_folder_open(const char *data_dir, int *lock_fd, char **sentence) {
         rc = take_lock(data_dir, lock_fd, sentence);
     }
     if (rc == 0) {
-        rc = check_format(data_dir, sentence);
+        rc = check_or_write_format(data_dir, sentence);
         if (rc != 0) {
             close(*lock_fd);
         }

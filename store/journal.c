@@ -169,6 +169,10 @@ void cb_journal_close(struct cb_journal **journal) {
     *journal = NULL;
 }
 
+struct cb_db *cb_journal_db(struct cb_journal *journal) {
+    return journal->db;
+}
+
 int cb_journal_begin(struct cb_journal *journal) {
     int rc = cb_db_begin(journal->db, true, &journal->txn);
     if (rc != 0) {

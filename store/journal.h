@@ -16,6 +16,7 @@
 
 enum { CB_JOURNAL_VERSION = 1, CB_JOURNAL_RECORD_HEAD = 16 };
 
+struct cb_db;
 struct cb_journal;
 
 struct cb_journal_record {
@@ -31,6 +32,9 @@ CB_MUST_USE int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct
 CB_MUST_USE int cb_journal_open_read_only(const char *data_dir, uint64_t map_bytes,
                                           struct cb_journal **out);
 void cb_journal_close(struct cb_journal **journal);
+
+/* The environment, for a copy of it. */
+struct cb_db *cb_journal_db(struct cb_journal *journal);
 
 /* ---- the writer's thread ---- */
 /* Begins a batch. Errors: CB_EIO, CB_ENOMEM. */

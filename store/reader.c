@@ -29,6 +29,14 @@ int cb_reader_of(struct cb_views *views, struct cb_journal *journal, struct cb_r
     return 0;
 }
 
+struct cb_views *cb_reader_views(const struct cb_reader *reader) {
+    return reader->views;
+}
+
+struct cb_journal *cb_reader_journal(const struct cb_reader *reader) {
+    return reader->journal;
+}
+
 int cb_reader_borrow(struct cb_store *store, struct cb_reader **out) {
     return cb_reader_of(cb_store_views(store), cb_store_journal(store), out);
 }

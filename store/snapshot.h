@@ -30,6 +30,10 @@ CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
 CB_MUST_USE int cb_reader_of(struct cb_views *views, struct cb_journal *journal,
                              struct cb_reader **out);
 
+/* What a reader reads. */
+struct cb_views *cb_reader_views(const struct cb_reader *reader);
+struct cb_journal *cb_reader_journal(const struct cb_reader *reader);
+
 /* The store's views, lent to a reader of the same process, since LMDB must not open an environment
  * twice. */
 struct cb_views *cb_store_views(struct cb_store *store);

@@ -140,6 +140,10 @@ struct cb_db *cb_views_db(struct cb_views *views) {
     return views->db;
 }
 
+const char *cb_views_table_name(enum cb_table table) {
+    return table_names[table];
+}
+
 unsigned cb_views_table(const struct cb_views *views, enum cb_table table) {
     return views->tables[table];
 }

@@ -77,6 +77,7 @@ void cb_views_close(struct cb_views **views);
 
 /* The environment, for snapshots, and the handle of a table. Any thread. */
 struct cb_db *cb_views_db(struct cb_views *views);
+const char *cb_views_table_name(enum cb_table table);
 unsigned cb_views_table(const struct cb_views *views, enum cb_table table);
 /* The position that a snapshot's views hold; 0 for fresh ones. */
 CB_MUST_USE int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn,

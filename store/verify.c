@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * verify.c: two recounts of the journal against the books that the views show: received and
+ * rejected from what frames say, counted through the verdicts; duplicate is the rest. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "proto/frame.h"
+#include "store/rows.h"
+#include "store/snapshot.h"
+#include "store/upkeep.h"
+
+enum { EXPORT_SCAN = 100000, SITE_NAME_BYTES = CB_SITE_MAX + 1 };
+
+/* A site's books as the journal has them, beside those of the views. */
+struct tally {
+    char name[SITE_NAME_BYTES];
+    struct cb_books views;
+    uint64_t received, events, counted, rejected[CB_REFUSAL_MAX + 1];
+};
+
+struct verify {
+    struct cb_reader *reader;
+    struct tally *tallies; /* [0]: no site */
+    size_t n_tallies, last;
+    uint64_t end; /* the views' position */
+    uint64_t records, bytes, head;
+};
+
+int cb_upkeep_fail(int code, char **sentence, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(sentence, format, args) < 0) {
+        *sentence = NULL;
+    }
+    va_end(args);
+    return code;
+}
+
+static struct tally *tally_of(struct verify *verify, struct cb_str site) {
+    if (cb_str_is(site, verify->tallies[verify->last].name)) {
+        return &verify->tallies[verify->last];
+    }
+    for (size_t i = 0; i < verify->n_tallies; i++) {
+        if (cb_str_is(site, verify->tallies[i].name)) {
+            verify->last = i;
+            return &verify->tallies[i];
+        }
+    }
+    return &verify->tallies[0]; /* a site that the views do not know is no site, as in the fold */
+}
+
+static bool add_site(void *user, struct cb_str name, const struct cb_site *site) {
+    struct verify *verify = user;
+    struct tally *tallies = realloc(verify->tallies, (verify->n_tallies + 1) * sizeof(*tallies));
+    if (!tallies) {
+        return false;
+    }
+    verify->tallies = tallies;
+    struct tally *tally = &tallies[verify->n_tallies++];
+    *tally = (struct tally){0};
+    memcpy(tally->name, name.p, name.len < CB_SITE_MAX ? name.len : CB_SITE_MAX);
+    tally->views.received = site->id; /* the id, until the books are read */
+    return true;
+}
+
+/* The views' position, and the books at it, of one snapshot. */
+static int read_books(struct verify *verify) {
+    struct cb_snapshot *snapshot;
+    struct cb_site nowhere = {.id = CB_SITE_ID_NONE};
+    int rc = cb_snapshot_begin(verify->reader, &snapshot);
+    if (rc != 0) {
+        return rc;
+    }
+    verify->end = cb_snapshot_position(snapshot);
+    if (!add_site(verify, (struct cb_str){"", 0}, &nowhere)) {
+        rc = CB_ENOMEM;
+    } else {
+        cb_snapshot_sites(snapshot, add_site, verify);
+        for (size_t i = 0; i < verify->n_tallies; i++) {
+            cb_snapshot_books(snapshot, (uint32_t)verify->tallies[i].views.received,
+                              &verify->tallies[i].views);
+        }
+    }
+    cb_snapshot_end(&snapshot);
+    return rc;
+}
+
+static void tally_frame(struct verify *verify, const struct cb_frame *frame) {
+    for (uint32_t i = 0; i < frame->n_sites; i++) {
+        tally_of(verify, frame->sites[i].name)->received += frame->sites[i].received;
+    }
+    struct cb_frame_walk walk;
+    struct cb_envelope envelope;
+    struct cb_reject reject;
+    cb_frame_walk_init(&walk, frame);
+    for (enum cb_frame_item item;
+         (item = cb_frame_walk_next(&walk, &envelope, &reject)) != CB_ITEM_END;) {
+        if (item == CB_ITEM_REJECT) {
+            unsigned slot = reject.refusal <= CB_REFUSAL_MAX ? reject.refusal : CB_REFUSAL_MAX;
+            tally_of(verify, reject.site)->rejected[slot] += reject.n;
+            continue;
+        }
+        struct tally *tally = tally_of(verify, envelope.site);
+        tally->events += envelope.n_events;
+        if (tally == &verify->tallies[0]) {
+            tally->rejected[CB_REFUSE_SITE_UNKNOWN] += envelope.n_events;
+        }
+    }
+}
+
+/* Every record to the end of the journal: also those that the views do not hold yet must be sound.
+ */
+static int read_journal(struct verify *verify, struct cb_journal *journal, char **sentence) {
+    struct cb_journal_reader *reader;
+    struct cb_frame *frame = malloc(sizeof(*frame));
+    if (!frame) {
+        return CB_ENOMEM;
+    }
+    int rc = cb_journal_reader_open(journal, 1, &reader);
+    if (rc == 0) {
+        struct cb_journal_record record;
+        while ((rc = cb_journal_reader_next(reader, &record)) == 0) {
+            verify->records++;
+            verify->bytes += record.frame.len;
+            verify->head = record.position;
+            rc = cb_frame_decode(record.frame.p, record.frame.len, frame);
+            if (rc != 0) {
+                break;
+            }
+            if (frame->kind == CB_FRAME_BEACONS && record.position <= verify->end) {
+                tally_frame(verify, frame);
+            }
+        }
+        cb_journal_reader_close(&reader);
+    }
+    free(frame);
+    if (rc != CB_ENOENT) {
+        return cb_upkeep_fail(CB_ECORRUPT, sentence,
+                              "the journal is damaged behind position %" PRIu64 ": %s",
+                              verify->head, cb_err_text(rc));
+    }
+    return 0;
+}
+
+static bool count_row(void *user, const struct cb_export_row *row) {
+    tally_of(user, row->envelope->site)->counted++;
+    return true;
+}
+
+static int recount(struct verify *verify) {
+    struct cb_export_cursor cursor = {0};
+    bool more = true;
+    int rc = 0;
+    while (rc == 0 && more) {
+        struct cb_snapshot *snapshot;
+        rc = cb_snapshot_begin(verify->reader, &snapshot);
+        if (rc == 0) {
+            rc = cb_snapshot_export(snapshot, NULL, &cursor, verify->end, EXPORT_SCAN, count_row,
+                                    verify, &more);
+            cb_snapshot_end(&snapshot);
+        }
+    }
+    return rc;
+}
+
+/* Prints a site's line; false when journal and views disagree, or the books do not balance. */
+static bool report(const struct tally *tally, FILE *out) {
+    uint64_t rejected = 0, views_rejected = 0;
+    bool same = true;
+    for (unsigned i = 0; i <= CB_REFUSAL_MAX; i++) {
+        rejected += tally->rejected[i];
+        views_rejected += tally->views.rejected[i];
+        same &= tally->rejected[i] == tally->views.rejected[i];
+    }
+    /* Events of no site are refused as a whole; all others were counted or are duplicates. */
+    uint64_t counted = tally->name[0] != '\0' ? tally->counted : 0;
+    uint64_t duplicate = tally->name[0] != '\0' ? tally->events - tally->counted : 0;
+    same &= tally->received == tally->views.received && counted == tally->views.counted &&
+            duplicate == tally->views.duplicate;
+    bool balanced = tally->received == counted + duplicate + rejected;
+    fprintf(out,
+            "%s: received %" PRIu64 ", counted %" PRIu64 ", duplicate %" PRIu64
+            ", rejected %" PRIu64 ": %s\n",
+            tally->name[0] != '\0' ? tally->name : "(no site)", tally->received, counted, duplicate,
+            rejected,
+            !same      ? "the views say otherwise"
+            : balanced ? "balanced, as the views say"
+                       : "NOT balanced");
+    if (!same) {
+        fprintf(out,
+                "  views: received %" PRIu64 ", counted %" PRIu64 ", duplicate %" PRIu64
+                ", rejected %" PRIu64 "\n",
+                tally->views.received, tally->views.counted, tally->views.duplicate,
+                views_rejected);
+    }
+    return same && balanced;
+}
+
+int cb_verify(const struct cb_opts *opts, FILE *out, char **sentence) {
+    struct verify verify = {0};
+    int rc = cb_reader_open(opts->data, (uint64_t)opts->map, 0, &verify.reader, sentence);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = read_books(&verify);
+    if (rc == 0) {
+        rc = read_journal(&verify, cb_reader_journal(verify.reader), sentence);
+    }
+    if (rc == 0 && verify.head < verify.end) {
+        rc = cb_upkeep_fail(CB_ECORRUPT, sentence,
+                            "the views hold position %" PRIu64 ", the journal ends at %" PRIu64,
+                            verify.end, verify.head);
+    }
+    if (rc == 0) {
+        fprintf(out,
+                "journal: %" PRIu64 " records, %" PRIu64
+                " bytes, every checksum and frame is sound\n",
+                verify.records, verify.bytes);
+        fprintf(out, "views: position %" PRIu64 " of %" PRIu64 "\n", verify.end, verify.head);
+        rc = recount(&verify);
+    }
+    bool sound = true;
+    for (size_t i = 0; rc == 0 && i < verify.n_tallies; i++) {
+        sound &= report(&verify.tallies[i], out);
+    }
+    if (rc == 0 && !sound) {
+        rc = cb_upkeep_fail(
+            CB_ECORRUPT, sentence,
+            "the books do not follow from the journal; stop the store and run chatbeacon rebuild");
+    }
+    free(verify.tallies);
+    cb_reader_close(&verify.reader);
+    if (rc != 0 && !*sentence) {
+        rc = cb_upkeep_fail(rc, sentence, "cannot verify %s: %s", opts->data, cb_err_text(rc));
+    }
+    return rc;
+}
