@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -177,6 +178,45 @@ static int open_signals(void) {
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* Until the tiers are ready a signal ends the process at once: nothing was taken yet that would
+ * have to be drained, and waiting for a store that is not there can be long. */
+struct watch {
+    pthread_t thread;
+    int signal_fd, done_fd;
+};
+
+static void *watch_signals(void *arg) {
+    const struct watch *watch = arg;
+    struct pollfd fds[] = {{.fd = watch->signal_fd, .events = POLLIN},
+                           {.fd = watch->done_fd, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0) {
+    }
+    if (fds[0].revents != 0 && fds[1].revents == 0) {
+        cb_log(CB_LOG_INFO, "stopping", "reason=signal ready=no");
+        _exit(0);
+    }
+    return NULL;
+}
+
+static int set_up_watched(const struct command *command, const struct cb_opts *opts, int signal_fd,
+                          struct tiers *tiers, char **sentence) {
+    struct watch watch = {.signal_fd = signal_fd, .done_fd = eventfd(0, EFD_CLOEXEC)};
+    if (watch.done_fd < 0) {
+        return CB_ESYS;
+    }
+    if (pthread_create(&watch.thread, NULL, watch_signals, &watch) != 0) {
+        close(watch.done_fd);
+        return CB_ESYS;
+    }
+    int rc = set_up(command, opts, tiers, sentence);
+    uint64_t one = 1;
+    ssize_t written = write(watch.done_fd, &one, sizeof(one));
+    (void)written; /* an eventfd takes 8 bytes */
+    pthread_join(watch.thread, NULL);
+    close(watch.done_fd);
+    return rc;
+}
+
 static int run(const struct command *command, int argc, char **argv) {
     struct cb_opts opts;
     char *sentence = NULL;
@@ -203,7 +243,7 @@ static int run(const struct command *command, int argc, char **argv) {
     if (signal_fd < 0 || sodium_init() < 0) {
         rc = CB_ESYS;
     } else {
-        rc = set_up(command, &opts, &tiers, &sentence);
+        rc = set_up_watched(command, &opts, signal_fd, &tiers, &sentence);
     }
     if (rc == 0) {
         status = wait_for_end(&tiers, signal_fd);
