@@ -112,7 +112,10 @@ static int link_url(const struct command *command, const struct cb_opts *opts,
 static int set_up(const struct command *command, const struct cb_opts *opts, struct tiers *tiers,
                   char **sentence) {
     struct cb_link_url url;
-    int rc = link_url(command, opts, &url, sentence);
+    int rc = 0;
+    if (command->tiers & (CB_OPT_INGEST | CB_OPT_STORE)) {
+        rc = link_url(command, opts, &url, sentence);
+    }
     if (rc == 0 && (command->tiers & CB_OPT_STORE)) {
         rc = cb_store_setup(opts, &url, &tiers->store, sentence);
     }

@@ -13,6 +13,7 @@
 
 #include "ingest/reply.h"
 #include "proto/clock.h"
+#include "proto/crash.h"
 #include "proto/metric.h"
 
 enum {
@@ -229,6 +230,7 @@ static void load_close(struct cb_batch *b) {
 static bool load_send(struct cb_batch *b, struct load *l) {
     if (cb_uplink_send(b->uplink, &l->builder->frame, l))
         return false;
+    cb_crash_point("ingest_after_send");
     builder_recycle(b, l);
     l->prev = NULL;
     l->next = b->flying;
@@ -261,6 +263,7 @@ static void flush(evutil_socket_t fd, short what, void *arg) {
     (void)fd, (void)what;
     struct cb_batch *b = arg;
     b->flush_due = false;
+    cb_crash_point("ingest_before_send");
     send_all(b);
 }
 
@@ -340,6 +343,7 @@ void cb_batch_acked(void *user, void *tag, enum cb_uplink_result result, uint64_
     struct load *l = tag;
     if (!l)
         return;
+    cb_crash_point("ingest_before_answer");
     for (size_t i = 0; i < l->n_tickets; i++) {
         if (result != CB_UPLINK_OK)
             l->tickets[i]->failed = true;

@@ -129,6 +129,12 @@ void cb_boot_handle(struct cb_worker *w, struct cb_http_req *req, bool settled) 
     case CB_SITE_KNOWN:
         break;
     }
+    unsigned wait_s = cb_limit_site_wait(w->limit, boot.site);
+    if (wait_s) {
+        cb_reply_limited(req, wait_s);
+        return;
+    }
+    cb_limit_site_take(w->limit, boot.site, 1);
     if (!boot.has_visitor) {
         reply(req, boot.site, site->status, NULL);
         return;

@@ -4,6 +4,7 @@
 #include "ingest/draft.h"
 
 #include <math.h>
+#include <strings.h>
 
 #include "proto/pack.h"
 
@@ -73,7 +74,7 @@ void cb_draft_prop(struct cb_draft *draft, struct cb_str key, const struct cb_va
     }
     /* The id is a secret that must end in ingest: a page that repeats it here would have it
      * stored. */
-    if (cb_str_is(key, "visitor")) {
+    if (key.len == 7 && strncasecmp(key.p, "visitor", 7) == 0) {
         blame(draft, "visitor belongs into the envelope, not into an event", "visitor");
         return;
     }

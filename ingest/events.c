@@ -102,6 +102,15 @@ static void take(struct cb_worker *w, struct cb_ticket *ticket, struct cb_beacon
     cb_events_refuse(w, ticket, index);
 }
 
+/* The events of a request were taken or refused; its client gave one token at the door. */
+static void charge_client(struct cb_worker *w, const struct cb_http_req *req, uint64_t n) {
+    struct cb_address client;
+    if (n <= 1 || !cb_limit_addresses(w->limit))
+        return;
+    cb_proxies_client(w->proxies, req, &client);
+    cb_limit_address_take(w->limit, &client, n - 1);
+}
+
 /* All sites are settled: checks the body, whose first envelope was read already. */
 static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued) {
     struct cb_beacon *b = w->beacon;
@@ -124,8 +133,11 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
         receipt.site_known = state == CB_SITE_KNOWN;
         if (!gone)
             take(w, ticket, &receipt, index);
+        if (receipt.site_known)
+            cb_limit_site_take(w->limit, b->site, b->n_total);
         index += b->n_total;
     } while (!gone && cb_beacon_next(b));
+    charge_client(w, req, index);
     if (gone || b->failed) {
         /* What was taken may go: sent again it is a duplicate. The whole answer is 503. */
         struct cb_batch_reply none = {.status = 0};
@@ -136,13 +148,16 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
     close_ticket(w, ticket, queued);
 }
 
-/* Learns which sites of the body must be asked for. Errors: CB_ETOOBIG (too many), CB_ECLOSED
- * (unavailable), CB_ENOMEM. several: there may be more envelopes behind the one that was read; it
+/* Learns which sites of the body must be asked for, and which may send no more now (the longest
+ * wait of any is *wait_s, else 0). Errors: CB_ETOOBIG (too many), CB_ECLOSED (unavailable),
+ * CB_ENOMEM. several: there may be more envelopes behind the one that was read; it
  * is lost then. */
-static int scan(struct cb_worker *w, bool several, bool settled, struct sites *wanted) {
+static int scan(struct cb_worker *w, bool several, bool settled, struct sites *wanted,
+                unsigned *wait_s) {
     struct cb_beacon *b = w->beacon;
     struct sites all;
     all.n = wanted->n = 0;
+    *wait_s = 0;
     do {
         if (b->site.len == 0)
             continue;
@@ -154,6 +169,10 @@ static int scan(struct cb_worker *w, bool several, bool settled, struct sites *w
             return CB_ETOOBIG;
         if (state == CB_SITE_WAIT)
             (void)sites_add(wanted, b->site); /* no more than in all */
+        if (state == CB_SITE_KNOWN) {
+            unsigned site_wait_s = cb_limit_site_wait(w->limit, b->site);
+            *wait_s = site_wait_s > *wait_s ? site_wait_s : *wait_s;
+        }
     } while (several && cb_beacon_next(b));
     return b->failed ? CB_ENOMEM : 0;
 }
@@ -180,13 +199,16 @@ void cb_events_handle(struct cb_worker *w, struct cb_http_req *req, bool settled
     enum cb_beacon_format format = cb_beacon_format_of(cb_http_header(req, "content-type"));
     bool several = format != CB_BEACON_JSON;
     struct sites wanted;
+    unsigned wait_s = 0;
     cb_beacon_begin(b, req->body, format);
-    int err = cb_beacon_next(b) ? scan(w, several, settled, &wanted) : CB_ENOMEM;
+    int err = cb_beacon_next(b) ? scan(w, several, settled, &wanted, &wait_s) : CB_ENOMEM;
     if (err == CB_ETOOBIG) {
         struct cb_fault fault = {CB_REFUSE_TOO_LARGE, "a body names at most 64 sites", "site"};
         cb_events_refuse_body(w, req, &fault);
     } else if (err) {
         cb_reply_busy(req);
+    } else if (wait_s) {
+        cb_reply_limited(req, wait_s); /* whole: which of its envelopes passed would not be told */
     } else if (wanted.n) {
         hold(w, req, &wanted);
     } else {

@@ -139,8 +139,15 @@ static void read_page(struct cb_draft *draft, const struct cb_http_req *req, str
         return;
     }
     const struct cb_str *referer = cb_http_header(req, "referer");
-    if (referer && referer->len <= CB_PAGE_MAX && cb_utf8_valid(*referer))
-        shot->event.page = *referer;
+    if (!referer)
+        return;
+    /* Without query and fragment, as the widget sends it: they often hold secrets. */
+    struct cb_str page = *referer;
+    page.len = 0;
+    while (page.len < referer->len && page.p[page.len] != '?' && page.p[page.len] != '#')
+        page.len++;
+    if (page.len <= CB_PAGE_MAX && cb_utf8_valid(page))
+        shot->event.page = page;
 }
 
 /* Fills shot from the query; what is wrong stands in the draft's fault. */
@@ -228,6 +235,11 @@ void cb_pixel_handle(struct cb_worker *w, struct cb_http_req *req, bool settled)
             cb_draft_begin(draft); /* of several faults this one is told */
             blame(draft, CB_REFUSE_SITE_UNKNOWN, NULL, "site");
         }
+        unsigned wait_s = state == CB_SITE_KNOWN ? cb_limit_site_wait(w->limit, shot.site) : 0;
+        if (wait_s) {
+            cb_reply_limited(req, wait_s);
+            return;
+        }
     }
     cb_buf_clear(&w->beacon->props);
     if (cb_draft_props(draft, &w->beacon->props))
@@ -236,6 +248,8 @@ void cb_pixel_handle(struct cb_worker *w, struct cb_http_req *req, bool settled)
         cb_reply_busy(req);
         return;
     }
+    if (state == CB_SITE_KNOWN)
+        cb_limit_site_take(w->limit, shot.site, 1);
     cb_metric_add(CB_METRIC_INGEST_EVENTS, 1);
     if (draft->fault.refusal != CB_REFUSE_NONE)
         refuse(w, ticket, &shot, state == CB_SITE_KNOWN);

@@ -2,6 +2,8 @@
  * reply.c: see reply.h. */
 #include "ingest/reply.h"
 
+#include <stdio.h>
+
 #include "proto/metric.h"
 
 enum { ERROR_MAX_BYTES = 4096, HEADERS_MAX_BYTES = 1024 };
@@ -23,6 +25,14 @@ void cb_reply_fault(struct cb_http_req *req, const struct cb_fault *fault, const
 
 void cb_reply_busy(struct cb_http_req *req) {
     cb_reply_unready(req, NULL);
+}
+
+void cb_reply_limited(struct cb_http_req *req, unsigned wait_s) {
+    struct cb_fault fault = {CB_REFUSE_RATE_LIMITED, NULL, NULL};
+    char headers[64];
+    snprintf(headers, sizeof headers, CB_REPLY_NO_STORE "Retry-After: %u\r\n", wait_s);
+    cb_metric_add(CB_METRIC_INGEST_RATE_LIMITED, 1);
+    cb_reply_fault(req, &fault, headers);
 }
 
 void cb_reply_unready(struct cb_http_req *req, const char *reason) {

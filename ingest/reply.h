@@ -20,6 +20,8 @@
 void cb_reply_fault(struct cb_http_req *req, const struct cb_fault *fault, const char *headers);
 /* 503 busy with Retry-After, counted. Frees req. */
 void cb_reply_busy(struct cb_http_req *req);
+/* 429 rate_limited with that Retry-After, counted. Frees req. */
+void cb_reply_limited(struct cb_http_req *req, unsigned wait_s);
 /* As cb_reply_busy, naming what is missing. */
 void cb_reply_unready(struct cb_http_req *req, const char *reason);
 

@@ -14,16 +14,17 @@ static const struct route {
     struct cb_str path;
     bool prefix; /* what follows is the handler's */
     bool post;   /* POST (and its preflight), else GET and HEAD */
+    bool costs;  /* counts against the limit of its client's address */
     cb_hold_handler *handler;
 } routes[] = {
-    {{"/v1/events", 10}, false, true, cb_events_handle},
-    {{"/v1/boot", 8}, false, true, cb_boot_handle},
-    {{"/v1/pixel.gif", 13}, false, false, cb_pixel_handle},
-    {{"/clientchat/", 12}, true, false, cb_assets_script},
-    {{"/demo", 5}, false, false, cb_assets_demo},
-    {{"/demo.js", 8}, false, false, cb_assets_demo_script},
-    {{"/healthz", 8}, false, false, cb_health_alive},
-    {{"/readyz", 7}, false, false, cb_health_ready},
+    {{"/v1/events", 10}, false, true, true, cb_events_handle},
+    {{"/v1/boot", 8}, false, true, true, cb_boot_handle},
+    {{"/v1/pixel.gif", 13}, false, false, true, cb_pixel_handle},
+    {{"/clientchat/", 12}, true, false, false, cb_assets_script},
+    {{"/demo", 5}, false, false, false, cb_assets_demo},
+    {{"/demo.js", 8}, false, false, false, cb_assets_demo_script},
+    {{"/healthz", 8}, false, false, false, cb_health_alive},
+    {{"/readyz", 7}, false, false, false, cb_health_ready},
 };
 
 static const struct route *route_of(struct cb_str path) {
@@ -45,6 +46,22 @@ static void preflight(struct cb_http_req *req) {
                   NULL, 0);
 }
 
+/* Looks whether the client may send another request, before any work is done for it; false when it
+ * was refused. The rest of the request's events is taken when they are known. */
+static bool admit(struct cb_worker *w, struct cb_http_req *req) {
+    struct cb_address client;
+    if (!cb_limit_addresses(w->limit))
+        return true;
+    cb_proxies_client(w->proxies, req, &client);
+    unsigned wait_s = cb_limit_address_wait(w->limit, &client);
+    if (wait_s) {
+        cb_reply_limited(req, wait_s);
+        return false;
+    }
+    cb_limit_address_take(w->limit, &client, 1);
+    return true;
+}
+
 void cb_routes_handle(struct cb_http_req *req, void *user) {
     const struct route *r = route_of(req->path);
     struct cb_fault fault = {CB_REFUSE_NOT_FOUND, NULL, NULL};
@@ -63,5 +80,6 @@ void cb_routes_handle(struct cb_http_req *req, void *user) {
         cb_reply_fault(req, &fault, r->post ? "Allow: POST, OPTIONS\r\n" : "Allow: GET, HEAD\r\n");
         return;
     }
-    r->handler(user, req, false);
+    if (!r->costs || admit(user, req))
+        r->handler(user, req, false);
 }

@@ -18,7 +18,7 @@
 enum {
     TICK_MS = 20,          /* how often a draining thread looks whether it is done */
     DRAIN_EXTRA_MS = 2000, /* beyond the ack timeout, for the answers to be read */
-    WRITE_TIMEOUT_MS = 30000,
+    WRITE_TIMEOUTS = 3,    /* request timeouts for a client to take what it was answered */
     RESEND_MS = 1000,
     STREAM_MAX_BYTES = 65536, /* ingest has no streams */
 };
@@ -58,7 +58,7 @@ static void http_opts(const struct cb_opts *opts, const char *host, uint16_t por
     out->head_timeout_ms = (unsigned)opts->request_timeout * 1000;
     out->body_timeout_ms = (unsigned)opts->request_timeout * 1000;
     out->idle_timeout_ms = (unsigned)opts->idle_timeout * 1000;
-    out->write_timeout_ms = WRITE_TIMEOUT_MS;
+    out->write_timeout_ms = WRITE_TIMEOUTS * out->body_timeout_ms;
     out->stream_max_bytes = STREAM_MAX_BYTES;
     out->error_headers = CB_REPLY_CORS;
 }
@@ -88,6 +88,15 @@ static int parts_create(struct cb_worker *w, const struct cb_opts *opts,
     return cb_beacon_create((size_t)opts->body, &w->beacon);
 }
 
+static int limits_create(struct cb_worker *w, const struct cb_opts *opts, char **sentence) {
+    struct cb_limit_opts limit = {.address_rate = opts->address_rate,
+                                  .site_rate = opts->site_rate,
+                                  .burst_s = (unsigned)opts->rate_burst,
+                                  .threads = (unsigned)opts->ingest_threads};
+    int err = cb_limit_create(&limit, &w->limit);
+    return err ? err : cb_proxies_create(opts->proxies, &w->proxies, sentence);
+}
+
 int cb_worker_create(const struct cb_opts *opts, const struct cb_link_url *url, const char *host,
                      uint16_t port, bool first, struct cb_worker **out, char **sentence) {
     struct cb_http_opts http;
@@ -105,6 +114,8 @@ int cb_worker_create(const struct cb_opts *opts, const struct cb_link_url *url, 
         w->tick = event_new(w->base, -1, EV_PERSIST, tick, w);
         err = w->stop && w->tick && event_add(w->stop, NULL) == 0 ? 0 : CB_ENOMEM;
     }
+    if (!err)
+        err = limits_create(w, opts, sentence);
     if (!err)
         err = parts_create(w, opts, url);
     if (!err)
@@ -127,6 +138,8 @@ void cb_worker_destroy(struct cb_worker **worker) {
     cb_lookup_destroy(&w->lookup);
     cb_batch_destroy(&w->batch);
     cb_beacon_destroy(&w->beacon);
+    cb_limit_destroy(&w->limit);
+    cb_proxies_destroy(&w->proxies);
     cb_verdict_fini(&w->verdict);
     cb_hold_free_all(w);
     if (w->stop)

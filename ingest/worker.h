@@ -9,6 +9,7 @@
 
 #include "ingest/batch.h"
 #include "ingest/beacon.h"
+#include "ingest/limit.h"
 #include "ingest/lookup.h"
 #include "ingest/verdict.h"
 #include "proto/opt.h"
@@ -20,6 +21,8 @@ struct cb_worker {
     struct cb_batch *batch;
     struct cb_lookup *lookup;
     struct cb_beacon *beacon;
+    struct cb_limit *limit;
+    struct cb_proxies *proxies;
     struct cb_verdict verdict;
     struct cb_hold *holds; /* requests that wait for answers to asks */
     /* readyz: what the store last said of itself */

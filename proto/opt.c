@@ -128,7 +128,7 @@ static char *trim(char *text) {
     return text;
 }
 
-static int from_line(struct cb_opts *opts, char *line, const char *path, int number,
+static int from_line(struct cb_opts *opts, unsigned tiers, char *line, const char *path, int number,
                      char **sentence) {
     char *text = trim(line);
     if (text[0] == '\0' || text[0] == '#') {
@@ -144,12 +144,15 @@ static int from_line(struct cb_opts *opts, char *line, const char *path, int num
     if (!row) {
         return fail(sentence, "%s:%d: there is no option \"%s\"", path, number, name);
     }
+    if (!(row->tiers & tiers)) {
+        return 0; /* another tier's: several processes may share one file */
+    }
     char source[512];
     snprintf(source, sizeof(source), "%s in %s:%d", name, path, number);
     return assign(opts, row, trim(equals + 1), source, sentence);
 }
 
-static int from_file(struct cb_opts *opts, const char *path, char **sentence) {
+static int from_file(struct cb_opts *opts, unsigned tiers, const char *path, char **sentence) {
     FILE *file = fopen(path, "re");
     if (!file) {
         int rc = fail(sentence, "--config: cannot read %s: %s", path, strerror(errno));
@@ -163,7 +166,7 @@ static int from_file(struct cb_opts *opts, const char *path, char **sentence) {
                       CONFIG_LINE_MAX - 2);
             break;
         }
-        rc = from_line(opts, line, path, number, sentence);
+        rc = from_line(opts, tiers, line, path, number, sentence);
     }
     if (rc == 0 && ferror(file)) {
         rc = fail(sentence, "--config: cannot read %s", path);
@@ -175,7 +178,7 @@ static int from_file(struct cb_opts *opts, const char *path, char **sentence) {
 
 /* Options of other tiers are passed over: several processes may share one environment, and one
  * file. */
-static int from_environment(struct cb_opts *opts, char **envp, char **sentence) {
+static int from_environment(struct cb_opts *opts, unsigned tiers, char **envp, char **sentence) {
     static const char prefix[] = "CHATBEACON_";
     for (; envp && *envp; envp++) {
         const char *equals = strchr(*envp, '=');
@@ -192,8 +195,8 @@ static int from_environment(struct cb_opts *opts, char **envp, char **sentence) 
             name[i] = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
         }
         const struct row *row = row_of(name, len);
-        if (!row) {
-            continue; /* CHATBEACON_BINARY and the like belong to somebody else */
+        if (!row || !(row->tiers & tiers)) {
+            continue; /* another tier's, or somebody else's: CHATBEACON_BINARY and the like */
         }
         char source[128];
         snprintf(source, sizeof(source), "%.*s", (int)(equals - *envp), *envp);
@@ -238,7 +241,7 @@ static int from_arguments(struct cb_opts *opts, unsigned tiers, int argc, char *
             return rc;
         }
         if (len == 6 && memcmp(name, "config", 6) == 0) {
-            rc = config_only ? from_file(opts, value, sentence) : 0;
+            rc = config_only ? from_file(opts, tiers, value, sentence) : 0;
         } else if (!config_only) {
             const struct row *row = row_of(name, len);
             if (!row) {
@@ -268,7 +271,7 @@ int cb_opt_parse(unsigned tiers, int argc, char **argv, char **envp, struct cb_o
         rc = from_arguments(out, tiers, argc, argv, true, sentence);
     }
     if (rc == 0) {
-        rc = from_environment(out, envp, sentence);
+        rc = from_environment(out, tiers, envp, sentence);
     }
     if (rc == 0) {
         rc = from_arguments(out, tiers, argc, argv, false, sentence);

@@ -146,6 +146,13 @@ static int check_or_write_format(const char *data_dir, char **sentence) {
     if (access(path, F_OK) == 0 || errno != ENOENT) {
         return cb_folder_check_format(data_dir, "--data", sentence);
     }
+    /* A first start writes the version before it makes anything else; a copy writes it last. */
+    char journal[PATH_BYTES];
+    rc = path_of(journal, data_dir, "journal");
+    if (rc == 0 && access(journal, F_OK) == 0) {
+        return fail(CB_ECORRUPT, sentence,
+                    "--data: %s is an unfinished copy: it has no format file", data_dir);
+    }
     rc = cb_folder_write_format(data_dir);
     return rc == 0 ? 0 : fail(rc, sentence, "--data: cannot write %s", path);
 }

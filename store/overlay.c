@@ -26,6 +26,7 @@ struct entry {
 struct cb_overlay {
     pthread_mutex_t mutex;
     size_t bytes, max_bytes;
+    uint64_t dropped;                            /* positions up to this one are in the views */
     uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* visitors are chosen by pages: the hash must not
                                                     be guessable */
     TAILQ_HEAD(, entry) queue;
@@ -111,7 +112,11 @@ int cb_overlay_put(struct cb_overlay *overlay, uint64_t position, struct cb_str 
     }
     pthread_mutex_lock(&overlay->mutex);
     struct entry **link = find(overlay, site, visitor, field);
-    if (*link && !cb_stamp_replaces(&(*link)->stamp, stamp)) {
+    /* The fold may have been faster: it sees a record as soon as it is committed. */
+    bool folded = position <= overlay->dropped;
+    if (folded) {
+        free(e);
+    } else if (*link && !cb_stamp_replaces(&(*link)->stamp, stamp)) {
         free(e);
     } else {
         if (*link) {
@@ -131,6 +136,7 @@ int cb_overlay_put(struct cb_overlay *overlay, uint64_t position, struct cb_str 
 void cb_overlay_drop(struct cb_overlay *overlay, uint64_t position) {
     pthread_mutex_lock(&overlay->mutex);
     struct entry *e;
+    overlay->dropped = position > overlay->dropped ? position : overlay->dropped;
     while ((e = TAILQ_FIRST(&overlay->queue)) != NULL && e->position <= position) {
         drop_entry(overlay,
                    find(overlay, (struct cb_str){e->site, e->site_len}, e->visitor, e->field));

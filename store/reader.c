@@ -8,10 +8,11 @@
 #include <time.h>
 
 #include "proto/clock.h"
+#include "store/folder.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
 
-enum { TEXT_MAX_BYTES = 64 * 1024, OPEN_RETRY_MS = 50, CHECK_READERS_MS = 5000 };
+enum { TEXT_MAX_BYTES = 64 * 1024, OPEN_RETRY_MS = 50 };
 
 struct cb_reader {
     struct cb_views *views;
@@ -69,8 +70,16 @@ int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
            cb_clock_mono_ms() < until_ms) {
         nanosleep(&(struct timespec){.tv_nsec = OPEN_RETRY_MS * 1000000L}, NULL);
     }
-    if (rc != 0 && asprintf(sentence, "--data: cannot read the data in %s: %s", data_dir,
-                            rc == CB_ENOENT ? "no store has made it" : cb_err_text(rc)) < 0) {
+    if (rc == 0) {
+        rc = cb_folder_check_format(data_dir, "--data", sentence);
+        if (rc == 0) {
+            return 0;
+        }
+        cb_reader_close(out);
+        return rc;
+    }
+    if (asprintf(sentence, "--data: cannot read the data in %s: %s", data_dir,
+                 rc == CB_ENOENT ? "no store has made it" : cb_err_text(rc)) < 0) {
         *sentence = NULL;
     }
     return rc;

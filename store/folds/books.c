@@ -9,8 +9,11 @@ static int add(struct cb_views *views, uint32_t site, unsigned offset, uint64_t 
     struct cb_key key = cb_key_site(site);
     struct cb_row *row;
     int rc = cb_views_row(views, CB_TABLE_BOOKS, &key, &row);
-    if (rc == 0 && row->len != CB_ROW_BOOKS_BYTES) {
+    if (rc == 0 && row->len == 0) {
         rc = cb_row_resize(views, row, CB_ROW_BOOKS_BYTES);
+    }
+    if (rc == 0 && row->len != CB_ROW_BOOKS_BYTES) {
+        rc = CB_ECORRUPT;
     }
     if (rc == 0) {
         cb_be64_put(row->data + offset, cb_be64_get(row->data + offset) + n);

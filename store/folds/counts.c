@@ -15,8 +15,11 @@ int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id, uint3
                                          minute / cb_grain_minutes((enum cb_grain)grain));
         struct cb_row *row;
         int rc = cb_views_row(views, CB_TABLE_COUNTS, &key, &row);
-        if (rc == 0 && row->len != 8) {
+        if (rc == 0 && row->len == 0) {
             rc = cb_row_resize(views, row, 8);
+        }
+        if (rc == 0 && row->len != 8) {
+            rc = CB_ECORRUPT;
         }
         if (rc != 0) {
             return rc;
@@ -39,6 +42,9 @@ static int name_id(struct cb_fold_ctx *ctx, struct cb_str name, struct cb_site_s
     if (row->len == 4) {
         *id = cb_be32_get(row->data);
         return 0;
+    }
+    if (row->len != 0) {
+        return CB_ECORRUPT;
     }
     bool is_other = cb_str_is(name, CB_NAME_OTHER);
     if (state->n_names >= CB_NAMES_MAX && !is_other) {

@@ -29,7 +29,10 @@ int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *
         return rc;
     }
     *out = (struct cb_site_state){0};
-    if (row->len == CB_ROW_SITE_STATE_BYTES) {
+    if (row->len != 0 && row->len != CB_ROW_SITE_STATE_BYTES) {
+        return CB_ECORRUPT;
+    }
+    if (row->len > 0) {
         out->first_minute = cb_be32_get(row->data);
         out->last_minute = cb_be32_get(row->data + 4);
         out->n_visitors = cb_be32_get(row->data + 8);
@@ -74,6 +77,9 @@ static int put_site(struct cb_fold_ctx *ctx, const struct cb_control *control) {
         return rc;
     }
     bool fresh = row->len == 0;
+    if (!fresh && row->len != CB_ROW_SITE_BYTES) {
+        return CB_ECORRUPT;
+    }
     uint32_t id = fresh ? 0 : cb_be32_get(row->data);
     if (fresh) {
         rc = next_id(ctx->views, &id);

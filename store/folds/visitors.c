@@ -45,6 +45,8 @@ static int on_event(struct cb_fold_ctx *ctx) {
     }
     if (row->len == 4) {
         ctx->ordinal = cb_be32_get(row->data);
+    } else if (row->len != 0) {
+        return CB_ECORRUPT;
     } else {
         rc = new_ordinal(ctx, row);
         if (rc != 0) {

@@ -43,8 +43,9 @@ export function temporaryFolder(t) {
  * Starts one process and waits for its `ready` line.
  * Returns {process, pid, ready, fields, stderr(), exited, stop(), kill(), signal(name)}; fields holds the line's name=value pairs.
  */
-export async function startProcess(t, args, { env = {} } = {}) {
+export async function startProcess(t, args, { env = {}, spawned = () => {} } = {}) {
   const child = launch(args, env);
+  spawned(child); // for who cannot wait until it is ready
   let stdout = "";
   let stderr = "";
   const exited = new Promise((resolve) => {

@@ -86,6 +86,18 @@ static void test_misuse(void **state) {
     free(sentence);
 }
 
+/* Several tiers may share one environment and one file: what is another tier's is passed over,
+ * whatever it holds. */
+static void test_other_tiers(void **state) {
+    (void)state;
+    char *envp[] = {"CHATBEACON_BODY=garbage", "CHATBEACON_SITES=a", NULL};
+    struct cb_opts opts;
+    char *sentence = NULL;
+    assert_int_equal(parse(CB_OPT_STORE, &opts, &sentence, envp, NULL), 0);
+    assert_string_equal(opts.sites, "a");
+    cb_opt_fini(&opts);
+}
+
 static void test_address(void **state) {
     (void)state;
     char host[32];
@@ -120,6 +132,7 @@ static void test_help(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_sources),
                                        cmocka_unit_test(test_misuse),
+                                       cmocka_unit_test(test_other_tiers),
                                        cmocka_unit_test(test_address), cmocka_unit_test(test_help)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

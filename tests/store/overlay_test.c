@@ -45,6 +45,10 @@ static void test_order_and_drop(void **state) {
     expect(overlay, "second");
     cb_overlay_drop(overlay, 4);
     expect(overlay, NULL);
+    put(overlay, 4, stamp_of(300, 3, 1), "the fold was faster");
+    expect(overlay, NULL);
+    put(overlay, 5, stamp_of(300, 3, 1), "next");
+    expect(overlay, "next");
     cb_overlay_destroy(&overlay);
     assert_null(overlay);
 }
