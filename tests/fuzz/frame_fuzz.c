@@ -50,7 +50,8 @@ static void rebuild(const struct cb_frame *frame, const struct frame_sum *expect
             n_sums += !reject.has_seq;
             rc = cb_frame_builder_reject(&builder, &reject);
         }
-        /* A builder keeps fewer sums than a hostile frame may have, and counts their bytes in full. */
+        /* A builder keeps fewer sums than a hostile frame may have, and counts their bytes in full.
+         */
         if (rc == CB_EFULL && (n_sums > CB_FRAME_SUMS_MAX || expected->n_summed > CB_REJECT_N_MAX ||
                                frame->body.len > CB_FRAME_MAX / 2))
             return;

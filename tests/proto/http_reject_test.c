@@ -44,6 +44,68 @@ static const struct reject rejects[] = {
     {"coding xchunked",
      REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")},
     {"coding in 1.0", REQUEST("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    {"length with a comma first",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ,1\r\n\r\na")},
+    {"length with a dot", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1.0\r\n\r\na")},
+    {"length with an exponent",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1e0\r\n\r\na")},
+    {"length with a NUL", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\0\r\n\r\na")},
+    {"length behind a vertical tab",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \v1\r\n\r\na")},
+    {"length of two names",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 1\r\nCONTENT-LENGTH: 1\r\n\r\na")},
+    {"length folded", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 1\r\n\r\na")},
+    {"length with a space before the colon",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\na")},
+    {"length with coding in 1.0",
+     REQUEST(
+         "POST / HTTP/1.0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    {"length with another coding", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: "
+                                           "1\r\nTransfer-Encoding: identity\r\n\r\na")},
+    {"empty coding", REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n")},
+    {"quoted coding",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n")},
+    {"coding with a parameter",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n")},
+    {"chunked before another coding",
+     REQUEST(
+         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n")},
+    {"coding behind a comma",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: , chunked\r\n\r\n0\r\n\r\n")},
+    {"coding behind a vertical tab",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \vchunked\r\n\r\n0\r\n\r\n")},
+    {"coding with a NUL",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n")},
+    {"coding folded",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n")},
+    {"coding with a space before the colon",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n")},
+    {"coding behind a bare CR",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    {"coding behind a bare LF",
+     REQUEST("POST / HTTP/1.1\r\nHost: a\r\nX: a\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+    {"folded line of blanks", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n \r\n\r\n")},
+    {"bare CR at the start of a line", REQUEST("GET / HTTP/1.1\r\nHost: a\r\n\rX: b\r\n\r\n")},
+    {"bare CR in the target", REQUEST("GET /\r HTTP/1.1\r\nHost: a\r\n\r\n")},
+    {"LF CR", REQUEST("GET / HTTP/1.1\n\rHost: a\n\r\n\r")},
+    {"two Hosts in other letters", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX: b\r\nhOST: a\r\n\r\n")},
+    {"Host with a NUL", REQUEST("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n")},
+    {"Host with a user", REQUEST("GET / HTTP/1.1\r\nHost: b@a\r\n\r\n")},
+    {"Host with a space before the colon",
+     REQUEST("GET / HTTP/1.1\r\nHost: a\r\nHost : b\r\n\r\n")},
+    {"HTTP/1", REQUEST("GET / HTTP/1\r\nHost: a\r\n\r\n")},
+    {"HTTP/1.", REQUEST("GET / HTTP/1.\r\nHost: a\r\n\r\n")},
+    {"HTTP/11", REQUEST("GET / HTTP/11\r\nHost: a\r\n\r\n")},
+    {"HTTP/01.1", REQUEST("GET / HTTP/01.1\r\nHost: a\r\n\r\n")},
+    {"HTTP/3.0", REQUEST("GET / HTTP/3.0\r\nHost: a\r\n\r\n")},
+    {"HTTP/1.1 with a comma", REQUEST("GET / HTTP/1,1\r\nHost: a\r\n\r\n")},
+    {"no version", REQUEST("GET / \r\nHost: a\r\n\r\n")},
+    {"NUL in the method", REQUEST("G\0ET / HTTP/1.1\r\nHost: a\r\n\r\n")},
+    {"NUL in the version", REQUEST("GET / HTTP/1.1\0\r\nHost: a\r\n\r\n")},
+    {"NUL behind the headers", REQUEST("GET / HTTP/1.1\r\nHost: a\r\n\0\r\n\r\n")},
+    {"space first", REQUEST(" GET / HTTP/1.1\r\nHost: a\r\n\r\n")},
+    {"high byte in a name", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX\xc3: b\r\n\r\n")},
+    {"bracket in a name", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX(: b\r\n\r\n")},
     {"folded line", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n")},
     {"folded line by tab", REQUEST("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n\tb\r\n\r\n")},
     {"folded first header", REQUEST("GET / HTTP/1.1\r\n Host: a\r\n\r\n")},
@@ -113,6 +175,22 @@ static const struct reject rejects[] = {
     {"trailer without colon", REQUEST(CHUNKED "0\r\nX\r\n\r\n")},
     {"trailer with a space before the colon", REQUEST(CHUNKED "0\r\nX : a\r\n\r\n")},
     {"bare LF at the end of chunks", REQUEST(CHUNKED "0\r\n\n")},
+    {"chunk size with a minus", REQUEST(CHUNKED "-1\r\na\r\n0\r\n\r\n")},
+    {"chunk size with an underscore", REQUEST(CHUNKED "1_\r\na\r\n0\r\n\r\n")},
+    {"chunk size with a NUL", REQUEST(CHUNKED "1\0\r\na\r\n0\r\n\r\n")},
+    {"chunk size of no digits", REQUEST(CHUNKED ";a\r\na\r\n0\r\n\r\n")},
+    {"last chunk of nine zeros", REQUEST(CHUNKED "000000000\r\n\r\n")},
+    {"last chunk with a space", REQUEST(CHUNKED "0 \r\n\r\n")},
+    {"chunk without its line end", REQUEST(CHUNKED "1\r\na0\r\n\r\n")},
+    {"chunk data with bare CR", REQUEST(CHUNKED "1\r\na\r0\r\n\r\n")},
+    {"bare CR in an extension", REQUEST(CHUNKED "1;a\rb\r\na\r\n0\r\n\r\n")},
+    {"bare LF in the last extension", REQUEST(CHUNKED "0;a\n\r\n")},
+    {"NUL in a trailer", REQUEST(CHUNKED "0\r\nX: \0\r\n\r\n")},
+    {"CR CR LF in a trailer", REQUEST(CHUNKED "0\r\nX: a\r\r\n\r\n")},
+    {"CR CR LF behind a chunk size", REQUEST(CHUNKED "1\r\r\na\r\n0\r\n\r\n")},
+    {"CR CR LF behind chunk data", REQUEST(CHUNKED "1\r\na\r\r\n0\r\n\r\n")},
+    {"trailer without a name", REQUEST(CHUNKED "0\r\n: a\r\n\r\n")},
+    {"bare CR at the end of chunks", REQUEST(CHUNKED "0\r\n\rX")},
 };
 
 static void assert_refused(const char *what, const char *answer, int status, const char *code) {
@@ -141,6 +219,77 @@ static void test_malformed_is_refused(void **state) {
     }
     assert_int_equal(rig.n_requests, 0);
     assert_int_equal(cb_metric_get(CB_METRIC_HTTP_MALFORMED) - before, n);
+    rig_stop(&rig);
+}
+
+/* Sends len bytes cut at split, and reads what comes until the server closes. */
+static char *exchange_split(struct rig *rig, const char *data, size_t len, size_t split) {
+    int fd = rig_connect(rig);
+    rig_send(rig, fd, data, split);
+    for (int i = 0; i < 3; i++) /* accepts, reads, answers */
+        event_base_loop(rig->base, EVLOOP_NONBLOCK);
+    rig_send(rig, fd, data + split, len - split);
+    char *answer = rig_read_all(rig, fd);
+    close(fd);
+    return answer;
+}
+
+static void test_malformed_is_refused_at_every_split(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, rig_echo);
+    for (unsigned i = 0; i < sizeof(rejects) / sizeof(rejects[0]); i++) {
+        const struct reject *reject = &rejects[i];
+        for (size_t split = 1; split < reject->len; split++) {
+            char *answer = exchange_split(&rig, reject->request, reject->len, split);
+            assert_refused(reject->what, answer, 400, "bad_request");
+            free(answer);
+        }
+        int fd = rig_connect(&rig);
+        for (size_t at = 0; at < reject->len; at++) {
+            rig_send(&rig, fd, reject->request + at, 1);
+            for (int turn = 0; turn < 3; turn++)
+                event_base_loop(rig.base, EVLOOP_NONBLOCK);
+        }
+        char *answer = rig_read_all(&rig, fd);
+        assert_refused(reject->what, answer, 400, "bad_request");
+        free(answer);
+        close(fd);
+    }
+    assert_int_equal(rig.n_requests, 0);
+    rig_stop(&rig);
+}
+
+/* Whoever reads a refused request in another way sees another request behind it: that one must not
+ * be served, wherever the network cuts, and what came before is answered. */
+static void test_nothing_is_smuggled(void **state) {
+    static const char before[] = "GET /before HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char behind[] = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    (void)state;
+    struct rig rig;
+    unsigned n = 0;
+    rig_start(&rig, NULL, rig_echo);
+    for (unsigned i = 0; i < sizeof(rejects) / sizeof(rejects[0]); i++) {
+        const size_t at = sizeof(before) - 1, end = at + rejects[i].len;
+        char *text = malloc(end + sizeof(behind));
+        assert_non_null(text);
+        memcpy(text, before, at);
+        memcpy(text + at, rejects[i].request, rejects[i].len);
+        memcpy(text + end, behind, sizeof(behind));
+        const size_t splits[] = {1, at, at + 1, end - 1, end, end + 1};
+        for (unsigned s = 0; s < sizeof(splits) / sizeof(splits[0]); s++) {
+            char *answer = exchange_split(&rig, text, end + sizeof(behind) - 1, splits[s]);
+            const char *refusal = strstr(answer + 1, "HTTP/1.1 400 ");
+            if (!refusal || rig_count(answer, "HTTP/1.1 2") != 1 || strstr(answer, "smuggled"))
+                fail_msg("%s: %s", rejects[i].what, answer);
+            assert_contains(answer, "GET [/before]");
+            assert_refused(rejects[i].what, refusal, 400, "bad_request");
+            free(answer);
+            n++;
+        }
+        free(text);
+    }
+    assert_int_equal(rig.n_requests, n);
     rig_stop(&rig);
 }
 
@@ -421,6 +570,8 @@ static void test_body_cap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_malformed_is_refused),
+        cmocka_unit_test(test_malformed_is_refused_at_every_split),
+        cmocka_unit_test(test_nothing_is_smuggled),
         cmocka_unit_test(test_malformed_after_sound),
         cmocka_unit_test(test_odd_is_taken),
         cmocka_unit_test(test_every_split),

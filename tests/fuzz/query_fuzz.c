@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT
+ * A query string: single values, a route's parameters, and what from, to, tz, grain and q mean. A
+ * span that was taken lies in its bounds, is the same when it is asked for in milliseconds, and its
+ * buckets cover it without a gap. */
+#include "proto/http.h"
+#include "query/search.h"
+#include "query/span.h"
+#include "tests/fuzz/fuzz.h"
+
+#define NOW_MS INT64_C(1700000000000)
+#define MINUTE_LAST (INT64_C(253402300799999) / CB_MINUTE_MS)
+
+enum { BUCKETS_TRIED = 2000, ENCODED_MAX = 8 + 3 * CB_PARAM_VALUE_MAX };
+
+static const char *const allowed[] = {"from", "to",    "tz",     "grain", "event",
+                                      "q",    "limit", "cursor", NULL};
+
+/* The value comes back when it is asked for in another spelling. */
+static void encode_again(const char *value) {
+    static const char digits[] = "0123456789aBcDeF";
+    char query[ENCODED_MAX], back[CB_PARAM_VALUE_MAX + 1];
+    size_t n = 0, len = strlen(value);
+    memcpy(query, "&%61=", 5);
+    n = 5;
+    for (size_t i = 0; i < len; i++) {
+        query[n++] = '%';
+        query[n++] = digits[(unsigned char)value[i] >> 4];
+        query[n++] = digits[(unsigned char)value[i] & 15];
+    }
+    FUZZ_CHECK(cb_http_query((struct cb_str){query, n}, "a", back, sizeof back) == 0);
+    FUZZ_CHECK(strcmp(back, value) == 0);
+}
+
+static void check_value(struct cb_str query, const char *name) {
+    static const size_t sizes[] = {0, 1, 2, 16, CB_PARAM_VALUE_MAX + 1};
+    char whole[CB_PARAM_VALUE_MAX + 1];
+    int rc = cb_http_query(query, name, whole, sizeof whole);
+    FUZZ_CHECK(rc == 0 || rc == CB_ENOENT || rc == CB_EMALFORMED || rc == CB_ETOOBIG);
+    if (rc == 0) {
+        FUZZ_CHECK(cb_utf8_valid(cb_str_of(whole)));
+        encode_again(whole);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *out = malloc(sizes[i] ? sizes[i] : 1);
+        FUZZ_CHECK(out);
+        int short_rc = cb_http_query(query, name, out, sizes[i]);
+        if (rc == 0 && strlen(whole) < sizes[i])
+            FUZZ_CHECK(short_rc == 0 && strcmp(out, whole) == 0);
+        else
+            FUZZ_CHECK(short_rc != 0);
+        free(out);
+    }
+}
+
+static void check_error(const struct cb_param_error *error) {
+    FUZZ_CHECK(memchr(error->field, 0, sizeof error->field));
+    FUZZ_CHECK(memchr(error->sentence, 0, sizeof error->sentence));
+    FUZZ_CHECK(error->sentence[0]);
+}
+
+/* The same span, asked for in milliseconds. */
+static void ask_again(const struct cb_span *span) {
+    char query[160];
+    struct cb_params params;
+    struct cb_param_error error;
+    struct cb_span again;
+    snprintf(query, sizeof query, "to=%lld&tz=%s&from=%lld", (long long)(span->to * CB_MINUTE_MS),
+             span->tz, (long long)(span->from * CB_MINUTE_MS));
+    for (char *c = query; *c; c++) /* Etc/GMT+1: in a query, + is a space */
+        FUZZ_CHECK(*c != '%');
+    char *plus = strchr(query, '+');
+    if (plus) {
+        memmove(plus + 3, plus + 1, strlen(plus + 1) + 1);
+        memcpy(plus, "%2B", 3);
+    }
+    FUZZ_CHECK(cb_params_parse(cb_str_of(query), allowed, &params, &error) == 0);
+    FUZZ_CHECK(cb_span_parse(&params, NOW_MS, &again, &error) == 0);
+    FUZZ_CHECK(again.from == span->from && again.to == span->to && !strcmp(again.tz, span->tz));
+}
+
+static void check_buckets(const struct cb_span *span, enum cb_grain grain) {
+    static const int64_t minutes[] = {1, 60, 24 * 60, 7 * 24 * 60, 31 * 24 * 60};
+    struct cb_span part = *span;
+    struct cb_buckets buckets;
+    struct cb_param_error error;
+    if (part.to - part.from > BUCKETS_TRIED * minutes[grain])
+        part.to = part.from + BUCKETS_TRIED * minutes[grain];
+    FUZZ_CHECK(cb_buckets_init(&part, grain, &buckets, &error) == 0);
+    FUZZ_CHECK(buckets.n >= 1 && buckets.n <= CB_SPAN_BUCKETS_MAX);
+    FUZZ_CHECK(buckets.first <= part.from);
+    FUZZ_CHECK(buckets.bounds[0] == part.from && buckets.bounds[buckets.n] == part.to);
+    for (size_t i = 0; i < buckets.n; i++)
+        FUZZ_CHECK(buckets.bounds[i] < buckets.bounds[i + 1]);
+    cb_buckets_fini(&buckets);
+}
+
+static void check_search(const char *text) {
+    struct cb_search *search = NULL;
+    FUZZ_CHECK(cb_search_create(cb_str_of(text), &search) == 0);
+    FUZZ_CHECK(cb_search_in(search, cb_str_of(text)));
+    (void)cb_search_begins(search, "0123456789abcdef");
+    cb_search_destroy(&search);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+    struct cb_str query = {(const char *)data, len};
+    struct cb_params params;
+    struct cb_param_error error = {0};
+    struct cb_span span;
+    enum cb_grain grain;
+    for (size_t i = 0; allowed[i]; i++)
+        check_value(query, allowed[i]);
+    int rc = cb_params_parse(query, allowed, &params, &error);
+    if (rc != 0) {
+        FUZZ_CHECK(rc == CB_EINVAL);
+        check_error(&error);
+        return 0;
+    }
+    const char *q = cb_params_get(&params, "q");
+    if (q && *q)
+        check_search(q);
+    rc = cb_span_parse(&params, NOW_MS, &span, &error);
+    if (rc != 0) {
+        FUZZ_CHECK(rc == CB_EINVAL);
+        check_error(&error);
+        return 0;
+    }
+    FUZZ_CHECK(span.from >= 0 && span.from < span.to && span.to <= MINUTE_LAST);
+    ask_again(&span);
+    rc = cb_grain_parse(&params, &grain, &error);
+    if (rc != 0)
+        check_error(&error);
+    else
+        check_buckets(&span, grain);
+    return 0;
+}
