@@ -15,7 +15,14 @@ import {
   totalsWith,
   until,
 } from "../lib/client.mjs";
-import { run, startApart, startProcess, startServe, temporaryFolder } from "../lib/server.mjs";
+import {
+  host,
+  run,
+  startApart,
+  startProcess,
+  startServe,
+  temporaryFolder,
+} from "../lib/server.mjs";
 
 const kills = Number(process.env.CB_KILLS ?? 50);
 const CLIENTS = 8;
@@ -164,7 +171,7 @@ test("the store stands still: 503 in time, and the beacon counts once when it go
 test("ingest comes and goes while the store stays", async (t) => {
   const s = await startApart(t);
   for (let round = 0; round < 5; round++) {
-    const ingest = await startProcess(t, ["ingest", "--link", s.link, "--ingest", "127.0.0.1:0"]);
+    const ingest = await startProcess(t, ["ingest", "--link", s.link, "--ingest", `${host}:0`]);
     const answer = await post({ ingest: ingest.fields.ingest }, envelope([event(1)]));
     assert.equal(answer.status, 204);
     await (round % 2 ? ingest.kill() : ingest.stop());

@@ -31,6 +31,12 @@ function launch(args, env) {
   return child;
 }
 
+/**
+ * The loopback address of this test process alone. The port of a server that was killed may be given to another one at once;
+ * were that on the same address, a client that still tries the old port would talk to another test's server.
+ */
+export const host = `127.${1 + ((process.pid >> 16) & 63)}.${(process.pid >> 8) & 255}.${process.pid & 255}`;
+
 /** A folder that is removed when the test ends. */
 export function temporaryFolder(t) {
   const dir = mkdtempSync(join(tmpdir(), "chatbeacon-e2e-"));
@@ -99,7 +105,7 @@ export async function startProcess(t, args, { env = {}, spawned = () => {} } = {
 export async function startServe(t, { args = [], dir = temporaryFolder(t), env = {} } = {}) {
   const serve = await startProcess(
     t,
-    ["serve", "--data", dir, "--ingest", "127.0.0.1:0", "--query", "127.0.0.1:0", ...args],
+    ["serve", "--data", dir, "--ingest", `${host}:0`, "--query", `${host}:0`, ...args],
     { env },
   );
   return {
@@ -118,7 +124,7 @@ export async function startApart(
 ) {
   const link =
     transport === "tcp"
-      ? `tcp://127.0.0.1:${await freePortTriple()}`
+      ? `tcp://${host}:${await freePortTriple()}`
       : `ipc://${join(temporaryFolder(t), "link")}`;
   const storeArgs = ["store", "--data", dir, "--link", link, ...args];
   const apart = { dir, link, storeArgs };
@@ -128,10 +134,10 @@ export async function startApart(
     "--link",
     link,
     "--ingest",
-    "127.0.0.1:0",
+    `${host}:0`,
     ...ingestArgs,
   ]);
-  apart.queryProcess = await startProcess(t, ["query", "--data", dir, "--query", "127.0.0.1:0"]);
+  apart.queryProcess = await startProcess(t, ["query", "--data", dir, "--query", `${host}:0`]);
   apart.ingest = apart.ingestProcess.fields.ingest;
   apart.query = apart.queryProcess.fields.query;
   apart.token = readToken(dir);
@@ -187,7 +193,7 @@ function isFree(port) {
   return new Promise((resolve) => {
     const server = net.createServer();
     server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }
 
