@@ -131,5 +131,9 @@ void cb_http_stream_begin(struct cb_http_req *req, int status, const char *heade
 int cb_http_stream_write(struct cb_http_req *req, const void *data, size_t len);
 /* Ends the stream and frees req. */
 void cb_http_stream_end(struct cb_http_req *req);
+/* Breaks a stream off: its connection is closed without the end of the answer, so that the client
+ * knows that something is missing (HTTP/1.1). closed follows from the event loop, as when the
+ * client goes away; a stream without it still needs its cb_http_stream_end. */
+void cb_http_stream_abort(struct cb_http_req *req);
 
 #endif

@@ -258,3 +258,12 @@ void cb_http_stream_end(struct cb_http_req *pub) {
     }
     cb_http_conn_answered(req);
 }
+
+void cb_http_stream_abort(struct cb_http_req *pub) {
+    struct cb_http_request *req = (struct cb_http_request *)pub;
+    struct cb_http_conn *conn = req->conn;
+    if (conn->fd < 0 || req->state != CB_HTTP_STREAM)
+        return; /* closed was or will be called */
+    conn->broken = true;
+    cb_http_conn_dirty(conn);
+}

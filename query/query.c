@@ -18,6 +18,7 @@
 #include "proto/http.h"
 #include "proto/log.h"
 #include "query/routes.h"
+#include "query/stream.h"
 
 enum {
     BODY_MAX_BYTES = 64 * 1024,
@@ -30,6 +31,8 @@ enum {
 struct thread {
     struct event_base *base;
     struct cb_http *http;
+    struct cb_streams *streams;
+    struct cb_api api;
     struct event *stop; /* reads stop_fd */
     struct event *tick; /* looks whether the drain is done */
     int stop_fd;
@@ -103,6 +106,7 @@ static int http_opts(const struct cb_opts *opts, struct cb_http_opts *out, char 
 /* Frees what thread_setup made; thread must not run. */
 static void thread_teardown(struct thread *thread) {
     cb_http_destroy(&thread->http);
+    cb_streams_destroy(&thread->streams);
     if (thread->tick)
         event_free(thread->tick);
     if (thread->stop)
@@ -126,7 +130,11 @@ static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, 
     thread->tick = event_new(thread->base, -1, EV_PERSIST, drain_look, thread);
     if (!thread->stop || !thread->tick || event_add(thread->stop, NULL))
         return CB_ENOMEM;
-    return cb_http_create(thread->base, opts, first, cb_api_handle, reader, &thread->http,
+    int rc = cb_streams_create(thread->base, &thread->streams);
+    if (rc)
+        return rc;
+    thread->api = (struct cb_api){.reader = reader, .streams = thread->streams};
+    return cb_http_create(thread->base, opts, first, cb_api_handle, &thread->api, &thread->http,
                           sentence);
 }
 

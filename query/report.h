@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * report.h: what a report is given, and what it gives back.
  *
- * A report reads one snapshot and writes one JSON object (or text): it sees no socket, and nothing
- * of the store but store/reader.h. A new report is one file in reports/, one line here and one row
- * in the table of routes.c. Called on a query thread; must end within the life of a snapshot, so
- * what it scans and writes is bounded. */
+ * A report reads one snapshot and writes one JSON object (or text), or sets up an export: it sees
+ * no socket, and nothing of the store but store/reader.h. A new report is one file in reports/, one
+ * line here and one row in the table of routes.c. Called on a query thread; must end within the
+ * life of a snapshot, so what it scans and writes is bounded. */
 #ifndef CB_QUERY_REPORT_H
 #define CB_QUERY_REPORT_H
 
@@ -21,6 +21,7 @@ enum {
     CB_REPORT_SCAN_BYTES = 8 * 1024 * 1024, /* … and bytes of their fields that it searches */
     CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
     CB_REPORT_ROWS_DEFAULT = 50,
+    CB_EXPORT_CHUNK_BYTES_MAX = 1024 * 1024, /* of an export at once: 128 KB and the largest row */
 };
 
 struct cb_report_ctx {
@@ -38,6 +39,7 @@ struct cb_report_ctx {
     struct cb_buf *out;
     struct cb_json json;
     struct cb_param_error error; /* on a refusal: field and sentence; empty for none */
+    struct cb_export *export;    /* instead of out: the caller's to send and destroy */
 };
 
 /* Returns CB_REFUSE_NONE, with *out written, or a refusal (what was written is dropped).
@@ -48,6 +50,7 @@ cb_report_fn cb_report_totals;   /* reports/totals.c */
 cb_report_fn cb_report_series;   /* reports/series.c */
 cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
 cb_report_fn cb_report_visitor;  /* reports/visitors.c: one */
+cb_report_fn cb_report_export;   /* reports/export.c: sets ctx->export */
 cb_report_fn cb_report_balance;  /* reports/books.c */
 cb_report_fn cb_report_metrics;  /* reports/metrics.c */
 cb_report_fn cb_report_alive;    /* reports/health.c */
@@ -57,6 +60,19 @@ cb_report_fn cb_report_ready;    /* reports/health.c */
 static inline enum cb_refusal cb_report_failed(int rc) {
     return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
 }
+
+/* An answer that is made in chunks, each in a snapshot of its own (reports/export.c; stream.h sends
+ * it). It needs nothing of the request. One owner. */
+struct cb_export;
+/* Appends the next chunk to out, which is empty and holds CB_EXPORT_CHUNK_BYTES_MAX; *more says
+ * whether another follows. A chunk may be empty: what it looked at was nobody's. Errors: CB_EAGAIN
+ * (no snapshot), CB_ECORRUPT, CB_EIO, CB_ENOMEM; then the export is over. */
+CB_MUST_USE int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more);
+/* Its Content-Type. Static. */
+const char *cb_export_type(const struct cb_export *export);
+/* The journal position that it goes up to. */
+uint64_t cb_export_end(const struct cb_export *export);
+void cb_export_destroy(struct cb_export **export);
 
 /* The sites that a token may see, by name; names live as long as the snapshot. */
 struct cb_report_site {

@@ -4,11 +4,14 @@
 #include <stdio.h>
 
 #include "proto/clock.h"
+#include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "query/assets.h"
+#include "query/stream.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"
+#define TYPE_EXPORT "application/x-ndjson"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define SPAN_PARAMS "from", "to", "tz"
 
@@ -22,6 +25,8 @@ static const struct cb_route routes[] = {
      false, {"q", "cursor", "limit"}, TYPE_JSON, cb_report_visitors},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_visitor},
+    {CB_HTTP_GET, "/v1/sites/{site}/export", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+     false, {"format", "cursor", "until", "limit", SPAN_PARAMS}, TYPE_EXPORT, cb_report_export},
     {CB_HTTP_GET, "/v1/balance", CB_ROLE_VIEWER, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_balance},
     {CB_HTTP_GET, "/metrics", CB_ROLE_VIEWER, CB_SCOPE_WHOLE,
@@ -87,7 +92,7 @@ static void refuse_with(struct cb_http_req *req, enum cb_refusal refusal, const 
     cb_buf_fini(&body);
 }
 
-static void refuse(struct cb_http_req *req, enum cb_refusal refusal,
+void cb_api_refuse(struct cb_http_req *req, enum cb_refusal refusal,
                    const struct cb_param_error *error) {
     const char *headers = REFUSAL_HEADERS;
     if (refusal == CB_REFUSE_UNAUTHORIZED)
@@ -160,18 +165,19 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
     if (rc)
         return cb_report_failed(rc);
     refusal = route->report(ctx);
+    cb_crash_point("query_in_report");
     return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
 }
 
-static void answer(const struct cb_route *route, struct cb_http_req *req, struct cb_reader *reader,
+static void answer(const struct cb_route *route, struct cb_http_req *req, const struct cb_api *api,
                    const struct captured *captured) {
-    struct cb_report_ctx ctx = {.reader = reader, .now_ms = cb_clock_wall_ms()};
+    struct cb_report_ctx ctx = {.reader = api->reader, .now_ms = cb_clock_wall_ms()};
     struct cb_buf out;
     enum cb_refusal refusal = CB_REFUSE_BUSY;
     cb_buf_init(&out, CB_REPORT_BYTES_MAX);
     ctx.out = &out;
     cb_json_init(&ctx.json, &out);
-    if (route->scope == CB_SCOPE_OPEN || !cb_snapshot_begin(reader, &ctx.snapshot)) {
+    if (route->scope == CB_SCOPE_OPEN || !cb_snapshot_begin(api->reader, &ctx.snapshot)) {
         refusal = report(route, req, &ctx, captured);
         if (ctx.snapshot)
             cb_snapshot_end(&ctx.snapshot); /* before the answer is copied: it holds pages back */
@@ -180,7 +186,10 @@ static void answer(const struct cb_route *route, struct cb_http_req *req, struct
         if (refusal == CB_REFUSE_INTERNAL)
             cb_log(CB_LOG_WARN, "report_failed", "route=%s json=\"%s\"", route->pattern,
                    cb_err_text(ctx.json.err));
-        refuse(req, refusal, &ctx.error);
+        cb_api_refuse(req, refusal, &ctx.error);
+    } else if (ctx.export) {
+        if (cb_streams_take(api->streams, req, &ctx.export))
+            cb_api_refuse(req, CB_REFUSE_BUSY, NULL);
     } else {
         bool json = !strcmp(route->type, TYPE_JSON);
         if (route->scope != CB_SCOPE_OPEN)
@@ -189,6 +198,7 @@ static void answer(const struct cb_route *route, struct cb_http_req *req, struct
                       json ? REFUSAL_HEADERS : "Content-Type: " TYPE_METRICS "\r\n" API_HEADERS,
                       out.data, out.len);
     }
+    cb_export_destroy(&ctx.export); /* where it was not taken */
     cb_buf_fini(&out);
 }
 
@@ -223,5 +233,5 @@ void cb_api_handle(struct cb_http_req *req, void *user) {
     else if (asset || allow)
         refuse_method(req, asset ? 1u << CB_HTTP_GET : allow);
     else
-        refuse(req, CB_REFUSE_NOT_FOUND, NULL);
+        cb_api_refuse(req, CB_REFUSE_NOT_FOUND, NULL);
 }

@@ -24,7 +24,18 @@ const struct cb_route *cb_routes_table(void);
 /* Header lines for the answers that the HTTP server makes by itself. */
 extern const char cb_routes_error_headers[];
 
-/* Answers req, at once. user: the struct cb_reader. A cb_http_handler. */
+/* What a query thread answers from; both borrowed. */
+struct cb_streams;
+struct cb_api {
+    struct cb_reader *reader;
+    struct cb_streams *streams;
+};
+
+/* Answers req: at once, or by a stream. user: the thread's struct cb_api. A cb_http_handler. */
 void cb_api_handle(struct cb_http_req *req, void *user);
+
+/* Answers req with the JSON error of a refusal. error may be NULL. */
+void cb_api_refuse(struct cb_http_req *req, enum cb_refusal refusal,
+                   const struct cb_param_error *error);
 
 #endif

@@ -6,6 +6,8 @@
 #include "store/rows.h"
 #include "store/snapshot.h"
 
+enum { BYTES_AS_AN_EVENT = 128 }; /* of a frame cost what looking at an event does */
+
 struct walk {
     struct cb_snapshot *snapshot;
     const struct cb_str *site;
@@ -97,9 +99,10 @@ static int walk_journal(struct walk *walk, struct cb_journal_reader *reader, str
         } else {
             *walk->cursor = (struct cb_export_cursor){record.position + 1, 0};
         }
-        /* A frame without an event of this site costs, too: a rare site must not hold a snapshot.
-         */
-        walk->left -= walk->left > 0;
+        /* A frame costs its decoding, whosever events it holds: a rare site must not hold a
+         * snapshot. */
+        uint32_t cost = 1 + (uint32_t)(record.frame.len / BYTES_AS_AN_EVENT);
+        walk->left -= cost < walk->left ? cost : walk->left;
         if (walk->stopped || walk->left == 0) {
             *more = walk->cursor->position <= end;
             return 0;

@@ -99,10 +99,10 @@ static void write_books(struct cb_json *json, const struct cb_books *books) {
 }
 
 enum cb_refusal cb_report_balance(struct cb_report_ctx *ctx) {
-    struct cb_report_site *sites;
+    struct cb_report_site *sites = NULL;
     struct cb_books total = {0}, books;
     bool balanced = true;
-    size_t n;
+    size_t n = 0;
     if (cb_report_sites(ctx, &sites, &n))
         return CB_REFUSE_INTERNAL;
 

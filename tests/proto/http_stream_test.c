@@ -219,12 +219,46 @@ static void test_drain_ends_streams_by_their_owner(void **state) {
     rig_stop(&rig);
 }
 
+/* Broken off: the client sees no end of the answer, and the stream is told as when one goes away.
+ */
+static void test_abort(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, rig_hold);
+    int fd = rig_connect(&rig);
+    rig_say(&rig, fd, GET("/"));
+    RIG_UNTIL(&rig, rig.n_held == 1);
+    begin(rig.held[0]);
+    assert_int_equal(cb_http_stream_write(rig.held[0], "hello", 5), 0);
+    rig_turn(&rig);
+    cb_http_stream_abort(rig.held[0]);
+    assert_int_equal(n_closed, 0); /* from the event loop only */
+    char *answer = rig_read_all(&rig, fd);
+    assert_contains(answer, "5\r\nhello\r\n");
+    assert_null(strstr(answer, "\r\n0\r\n"));
+    assert_int_equal(n_closed, 1);
+    assert_ptr_equal(closed_req, rig.held[0]);
+    assert_int_equal(cb_http_connections(rig.http), 0);
+    free(answer);
+    close(fd);
+    /* a client that went first: closed was called, there is nothing left to break */
+    fd = rig_connect(&rig);
+    rig_say(&rig, fd, GET("/"));
+    RIG_UNTIL(&rig, rig.n_held == 2);
+    close(fd);
+    begin(rig.held[1]);
+    cb_http_stream_abort(rig.held[1]);
+    RIG_UNTIL(&rig, n_closed == 1);
+    rig_stop(&rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_stream_in_turn),
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_abort),
         cmocka_unit_test(test_begins_too_late),
         cmocka_unit_test(test_drain_ends_streams_by_their_owner),
     };

@@ -8,6 +8,7 @@
 
 struct cb_snapshot {
     struct cb_reader *reader;
+    uint64_t position;
 };
 
 static const char page[] = "<!doctype html><title>fake</title>";
@@ -28,6 +29,9 @@ int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
     if (!snapshot)
         return CB_ENOMEM;
     snapshot->reader = reader;
+    snapshot->position = reader->position ? reader->position : FAKE_POSITION;
+    if (reader->growth > 0)
+        reader->position = snapshot->position + reader->growth;
     reader->open++;
     *out = snapshot;
     return 0;
@@ -40,8 +44,7 @@ void cb_snapshot_end(struct cb_snapshot **snapshot) {
 }
 
 uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot) {
-    (void)snapshot;
-    return FAKE_POSITION;
+    return snapshot->position;
 }
 
 int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_HASH_BYTES],
@@ -169,6 +172,45 @@ int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
     cursor->bytes[6] = (uint8_t)(at / 256);
     cursor->bytes[7] = (uint8_t)(at % 256);
     *more = at < n;
+    return 0;
+}
+
+static const struct cb_export_row *export_row(struct cb_reader *reader, size_t at,
+                                              struct cb_export_row *made) {
+    if (!reader->endless)
+        return at < reader->n_rows ? &reader->rows[at] : NULL;
+    *made = reader->rows[0];
+    made->position = at + 1;
+    made->index = 0;
+    return made;
+}
+
+int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
+                       struct cb_export_cursor *cursor, uint64_t end, uint32_t scan_max,
+                       bool (*each)(void *user, const struct cb_export_row *row), void *user,
+                       bool *more) {
+    struct cb_reader *reader = snapshot->reader;
+    const struct cb_export_row *row;
+    struct cb_export_row made;
+    size_t at = reader->endless && cursor->position > 0 ? cursor->position - 1 : 0;
+    bool on = true;
+    end = end < snapshot->position ? end : snapshot->position;
+    reader->scan_most = scan_max > reader->scan_most ? scan_max : reader->scan_most;
+    reader->exports++;
+    for (*more = false; (row = export_row(reader, at, &made)) && row->position <= end; at++) {
+        if (row->position < cursor->position ||
+            (row->position == cursor->position && row->index < cursor->index))
+            continue;
+        *more = !on || scan_max == 0;
+        if (*more)
+            return 0;
+        if (row->position == reader->broken_at)
+            return CB_ECORRUPT;
+        scan_max--;
+        *cursor = (struct cb_export_cursor){row->position, row->index + 1};
+        if (!site || cb_str_eq(row->envelope->site, *site))
+            on = each(user, row);
+    }
     return 0;
 }
 

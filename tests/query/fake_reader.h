@@ -32,11 +32,19 @@ struct cb_reader {
     size_t n_names;
     const struct cb_visitor *visitors; /* of the site demo, in the order of the list */
     size_t n_visitors;
-    struct cb_books books[3]; /* none, demo, shop */
-    int begin_rc;             /* what cb_snapshot_begin returns */
-    int series_rc;            /* what cb_snapshot_series returns */
-    uint32_t scanned;         /* visitors looked at by the last list */
-    atomic_int open;          /* snapshots that were begun and not ended */
+    struct cb_books books[3];         /* none, demo, shop */
+    const struct cb_export_row *rows; /* counted events of all sites, in journal order */
+    size_t n_rows;
+    bool endless;        /* rows[0] stands at every position from 1 on, index 0 */
+    uint64_t position;   /* of the views; 0: FAKE_POSITION */
+    unsigned growth;     /* positions that are folded between two snapshots */
+    uint64_t broken_at;  /* where cb_snapshot_export fails with CB_ECORRUPT; 0: nowhere */
+    uint32_t scan_most;  /* the largest scan_max asked for */
+    atomic_uint exports; /* calls of cb_snapshot_export */
+    int begin_rc;        /* what cb_snapshot_begin returns */
+    int series_rc;       /* what cb_snapshot_series returns */
+    uint32_t scanned;    /* visitors looked at by the last list */
+    atomic_int open;     /* snapshots that were begun and not ended */
 };
 
 enum { FAKE_DEMO = 1, FAKE_SHOP = 2, FAKE_POSITION = 4711 };
