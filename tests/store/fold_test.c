@@ -541,20 +541,6 @@ static void test_time_before_1970(void **state) {
     assert_int_equal(rig_count(rig, "demo", "onClick", 0, 1, NULL), 1);
 }
 
-static int setup(void **state) {
-    static struct rig rig;
-    rig_init(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int teardown(void **state) {
-    rig_fini(*state);
-    return 0;
-}
-
-#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_exactly_once),

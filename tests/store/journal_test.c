@@ -143,20 +143,6 @@ static void test_time(void **state) {
     cb_clock_replace(NULL);
 }
 
-static int setup(void **state) {
-    static struct rig rig;
-    rig_init(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int teardown(void **state) {
-    rig_fini(*state);
-    return 0;
-}
-
-#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_order_and_abort), cmocka_unit_test(test_record_damage),

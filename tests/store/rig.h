@@ -185,4 +185,19 @@ static inline uint64_t rig_count(struct rig *rig, const char *site, const char *
     return events;
 }
 
+/* For cmocka: a fresh folder before, nothing left behind. */
+static inline int rig_setup(void **state) {
+    static struct rig rig;
+    rig_init(&rig);
+    *state = &rig;
+    return 0;
+}
+
+static inline int rig_teardown(void **state) {
+    rig_fini(*state);
+    return 0;
+}
+
+#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+
 #endif

@@ -97,23 +97,11 @@ static void test_decode_refuses(void **state) {
                      CB_ECORRUPT);
 }
 
-static int setup(void **state) {
-    static struct rig rig;
-    rig_init(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int teardown(void **state) {
-    rig_fini(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_decode_refuses),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }

@@ -134,20 +134,6 @@ static void test_backup_and_restore(void **state) {
     rig_open(rig);
 }
 
-static int setup(void **state) {
-    static struct rig rig;
-    rig_init(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int teardown(void **state) {
-    rig_fini(*state);
-    return 0;
-}
-
-#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {RIG_TEST(test_verify), RIG_TEST(test_damage),
                                        RIG_TEST(test_backup_and_restore)};
