@@ -14,6 +14,7 @@
 struct cb_answers {
     struct cb_link_store *link;
     const struct cb_journal *journal;
+    const struct cb_fold *fold;
     struct cb_reader *reader;
     struct cb_overlay *overlay;
     int stop_fd;
@@ -116,7 +117,8 @@ static void answer(struct cb_answers *answers, struct cb_link_message *message) 
         const struct cb_ask *ask = &answers->asks[i];
         struct cb_answer *reply = &answers->replies[i];
         *reply = (struct cb_answer){.kind = ask->kind,
-                                    .accepting = cb_journal_accepting(answers->journal)};
+                                    .accepting = cb_journal_accepting(answers->journal) &&
+                                                 cb_fold_accepting(answers->fold)};
         rc = 0;
         switch (ask->kind) {
         case CB_ASK_HELLO:
@@ -167,14 +169,15 @@ static void *run(void *arg) {
 }
 
 int cb_answers_create(struct cb_link_store *link, const struct cb_journal *journal,
-                      struct cb_reader *reader, struct cb_overlay *overlay,
-                      struct cb_answers **out) {
+                      const struct cb_fold *fold, struct cb_reader *reader,
+                      struct cb_overlay *overlay, struct cb_answers **out) {
     struct cb_answers *answers = calloc(1, sizeof(*answers));
     if (!answers) {
         return CB_ENOMEM;
     }
     answers->link = link;
     answers->journal = journal;
+    answers->fold = fold;
     answers->reader = reader;
     answers->overlay = overlay;
     /* Twice: overlay's and views' values both stand there until the fresher was picked. */

@@ -6,14 +6,22 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <lmdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/clock.h"
 #include "proto/log.h"
 
-enum { READERS_MAX = 1024, PATH_BYTES = 4096 };
+enum {
+    READERS_MAX = 1024,
+    LOCK_BYTES = (READERS_MAX + 4) * 64, /* LMDB's head, and a line of the cache a reader */
+    PATH_BYTES = 4096,
+    LOG_SLOTS = 16,
+    LOG_INTERVAL_MS = 1000,
+};
 
 struct cb_db {
     MDB_env *env;
@@ -28,6 +36,19 @@ struct cb_db_cursor {
     MDB_cursor *cursor;
 };
 
+/* At a full disk every batch fails: a line a second for each code tells it as well. */
+static void log_failure(int code, const char *call) {
+    static _Atomic int64_t logged_ms[LOG_SLOTS];
+    _Atomic int64_t *slot = &logged_ms[(unsigned)code % LOG_SLOTS];
+    int64_t now_ms = cb_clock_mono_ms(), last_ms = atomic_load(slot);
+    if (last_ms != 0 && now_ms - last_ms < LOG_INTERVAL_MS) {
+        return;
+    }
+    atomic_store(slot, now_ms);
+    cb_log(CB_LOG_ERROR, "lmdb_failed", "call=%s code=%d text=\"%s\"", call, code,
+           mdb_strerror(code));
+}
+
 /* The one place where LMDB's codes become ours. */
 static int translate(int code, const char *call) {
     int ours;
@@ -40,6 +61,8 @@ static int translate(int code, const char *call) {
     case MDB_TXN_FULL:
     case MDB_READERS_FULL:
     case MDB_DBS_FULL:
+    case ENOSPC:
+    case EDQUOT:
         ours = CB_EFULL;
         break;
     case MDB_CORRUPTED:
@@ -60,8 +83,7 @@ static int translate(int code, const char *call) {
         ours = CB_EIO;
         break;
     }
-    cb_log(CB_LOG_ERROR, "lmdb_failed", "call=%s code=%d text=\"%s\"", call, code,
-           mdb_strerror(code));
+    log_failure(code, call);
     return ours;
 }
 
@@ -95,10 +117,71 @@ static int sync_with_parent(const char *folder) {
     return rc == 0 ? sync_folder(dirname(path)) : rc;
 }
 
+/* LMDB writes the first two pages of a new file without a sync, and refuses a file that holds only
+ * part of them: after a power cut at the first start no later one would succeed. So a new file is
+ * made beside its place, synced, and put there by a rename. */
+static int make_file(const char *folder, uint64_t map_bytes) {
+    char path[PATH_BYTES], fresh[PATH_BYTES];
+    struct stat there;
+    if (snprintf(path, sizeof(path), "%s/data.mdb", folder) >= PATH_BYTES ||
+        snprintf(fresh, sizeof(fresh), "%s/data.mdb.new", folder) >= PATH_BYTES) {
+        return CB_EINVAL;
+    }
+    if (stat(path, &there) == 0 && there.st_size > 0) {
+        return 0;
+    }
+    if (unlink(fresh) != 0 && errno != ENOENT) {
+        return CB_ESYS;
+    }
+    MDB_env *env;
+    int rc = translate(mdb_env_create(&env), "env_create");
+    if (rc != 0) {
+        return rc;
+    }
+    rc = translate(mdb_env_set_mapsize(env, map_bytes), "env_set_mapsize");
+    if (rc == 0) {
+        rc = translate(mdb_env_open(env, fresh, MDB_NOSUBDIR | MDB_NOLOCK, 0600), "env_open");
+    }
+    if (rc == 0) {
+        rc = translate(mdb_env_sync(env, 1), "env_sync");
+    }
+    mdb_env_close(env);
+    if (rc == 0 && rename(fresh, path) != 0) {
+        rc = CB_EIO;
+    }
+    return rc;
+}
+
+/* LMDB maps its lock file with holes in it: taking a reader's slot at a full disk would be SIGBUS.
+ * So its blocks are made before LMDB opens it (after that, closing it here would drop its locks).
+ */
+static int fill_lock_file(const char *folder) {
+    char path[PATH_BYTES];
+    if (snprintf(path, sizeof(path), "%s/lock.mdb", folder) >= (int)sizeof(path)) {
+        return CB_EINVAL;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return CB_ESYS;
+    }
+    int rc = translate(posix_fallocate(fd, 0, LOCK_BYTES), "lock_file");
+    close(fd);
+    return rc;
+}
+
 int cb_db_open(const char *folder, uint64_t map_bytes, unsigned tables_max, bool read_only,
                struct cb_db **out) {
     if (!read_only && mkdir(folder, 0700) != 0 && errno != EEXIST) {
         return CB_ESYS;
+    }
+    if (!read_only) {
+        int made = make_file(folder, map_bytes);
+        if (made == 0) {
+            made = fill_lock_file(folder);
+        }
+        if (made != 0) {
+            return made;
+        }
     }
     struct cb_db *db = calloc(1, sizeof(*db));
     if (!db) {

@@ -20,8 +20,8 @@ struct cb_db_txn; /* a transaction */
 struct cb_db_cursor;
 
 /* Opens the environment in folder (made 0700, and fsynced with its parent, unless read_only). Stale
- * readers are cleared. Errors: CB_ENOENT (read_only and not there), CB_EIO, CB_ECORRUPT,
- * CB_EVERSION, CB_ENOMEM, CB_ESYS. */
+ * readers are cleared. Errors: CB_ENOENT (read_only and not there), CB_EFULL (the disk), CB_EIO,
+ * CB_ECORRUPT, CB_EVERSION, CB_ENOMEM, CB_ESYS. */
 CB_MUST_USE int cb_db_open(const char *folder, uint64_t map_bytes, unsigned tables_max,
                            bool read_only, struct cb_db **out);
 void cb_db_close(struct cb_db **db);
@@ -31,10 +31,12 @@ CB_MUST_USE int cb_db_copy(struct cb_db *db, const char *folder);
 /* Clears readers of processes that died. Call now and then. */
 void cb_db_check_readers(struct cb_db *db);
 
-/* Begins a transaction. Errors: CB_EFULL (reader slots), CB_EIO, CB_ENOMEM. */
+/* Begins a transaction. Errors: CB_EFULL (reader slots), CB_EIO, CB_ENOMEM; CB_ECORRUPT for good
+ * after a commit that failed at its very end, where LMDB cannot tell what is on disk. */
 CB_MUST_USE int cb_db_begin(struct cb_db *db, bool write, struct cb_db_txn **out);
 /* Ends a write transaction with everything on disk, or with an error and nothing of it. Errors:
- * CB_EFULL (the map), CB_EIO (also a full disk: LMDB reports it so). Frees txn in any case. */
+ * CB_EFULL (the map, or the disk), CB_EIO (also a disk that fills up within a write). Frees txn in
+ * any case. */
 CB_MUST_USE int cb_db_commit(struct cb_db_txn **txn);
 /* Ends any transaction without effect. Accepts NULL inside. */
 void cb_db_abort(struct cb_db_txn **txn);

@@ -113,6 +113,10 @@ static int take(struct cb_downlink *downlink, struct taken *taken) {
     if (frame->n_sites == 0) {
         return 0; /* a hello: nothing to keep */
     }
+    if (!cb_fold_accepting(downlink->fold)) {
+        taken->status = CB_ACK_BUSY;
+        return 0;
+    }
     taken->overlay_bytes = cost_of_sets(frame);
     if (taken->overlay_bytes > 0 &&
         !cb_overlay_has_room(downlink->overlay, downlink->overlay_bytes + taken->overlay_bytes)) {

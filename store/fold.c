@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -22,6 +23,8 @@ enum {
     RETRY_MS = 500,                 /* after the disk was full or failed */
     BATCH_MS = 300,                 /* a batch under load is committed after this */
     BATCH_BYTES = 48 * 1024 * 1024, /* … or when it holds this much memory */
+    BATCH_BYTES_MIN = 64 * 1024,    /* … but this where there is no room for more at once */
+    VIEWS_PER_FRAME = 16,           /* bytes that a byte of a frame takes of the views, at most */
 };
 
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
@@ -35,10 +38,15 @@ struct cb_fold {
     struct cb_journal *journal;
     struct cb_views *views;
     struct cb_overlay *overlay;
-    uint64_t position;  /* folded, committed or not */
-    uint64_t committed; /* what the views on disk hold */
-    uint32_t swept_day; /* see sweep.h */
-    bool open;          /* a batch is open */
+    uint64_t position;             /* folded, committed or not */
+    uint64_t committed;            /* what the views on disk hold */
+    uint32_t swept_day;            /* see sweep.h */
+    bool open;                     /* a batch is open */
+    atomic_bool full;              /* the last batch found no room */
+    size_t batch_bytes;            /* a batch is committed when it holds this much memory */
+    uint64_t open_bytes;           /* of the records of the open batch */
+    _Atomic uint64_t folded_bytes; /* of records, committed; on the scale of what the journal has
+                                      appended */
     int64_t batch_ms, committed_ms, checked_ms;
     pthread_t thread;
     bool started;
@@ -142,6 +150,10 @@ static int commit(struct cb_fold *fold) {
     }
     if (rc == 0) {
         fold->committed = fold->position;
+        atomic_store_explicit(&fold->full, false, memory_order_relaxed);
+        atomic_fetch_add_explicit(&fold->folded_bytes, fold->open_bytes, memory_order_relaxed);
+        fold->open_bytes = 0;
+        fold->batch_bytes *= fold->batch_bytes <= BATCH_BYTES / 2 ? 2 : 1;
         cb_crash_point("fold_before_drop");
         cb_overlay_drop(fold->overlay, fold->position);
     }
@@ -205,7 +217,8 @@ static int fold_tail(struct cb_fold *fold) {
         cb_crash_point("fold_in_batch");
         cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
         fold->position = record.position;
-        if (cb_views_batch_bytes(fold->views) >= BATCH_BYTES ||
+        fold->open_bytes += CB_JOURNAL_RECORD_HEAD + record.frame.len;
+        if (cb_views_batch_bytes(fold->views) >= fold->batch_bytes ||
             cb_clock_mono_ms() - fold->batch_ms >= BATCH_MS) {
             rc = commit(fold);
             if (rc != 0) {
@@ -217,10 +230,53 @@ static int fold_tail(struct cb_fold *fold) {
     return rc == CB_ENOENT ? 0 : rc;
 }
 
+/* The disk or the map is full, or a write failed: nothing of the batch is there, and nothing that
+ * is there was hurt. The journal still holds it all, so it is folded again. Where there was no
+ * room, in smaller batches: the pages that a commit changes are written anew before the old ones
+ * are free. */
+static bool give_up_batch(struct cb_fold *fold, int code) {
+    if (code != CB_EIO && code != CB_EFULL) {
+        return false;
+    }
+    cb_log(CB_LOG_WARN, "fold_retries", "position=%llu text=\"%s\"",
+           (unsigned long long)fold->committed, cb_err_text(code));
+    cb_views_abort(fold->views);
+    fold->open = false;
+    fold->open_bytes = 0;
+    fold->position = fold->committed;
+    if (code == CB_EFULL) {
+        atomic_store_explicit(&fold->full, true, memory_order_relaxed);
+        fold->batch_bytes /= 8;
+        if (fold->batch_bytes < BATCH_BYTES_MIN) {
+            fold->batch_bytes = BATCH_BYTES_MIN;
+        }
+    }
+    return true;
+}
+
 int cb_fold_catch_up(struct cb_fold *fold) {
-    int rc = fold_tail(fold);
-    cb_crash_point("recovery_in_catch_up");
-    return rc == 0 ? commit(fold) : rc;
+    for (;;) {
+        size_t batch_bytes = fold->batch_bytes;
+        uint64_t committed = fold->committed;
+        int rc = fold_tail(fold);
+        cb_crash_point("recovery_in_catch_up");
+        if (rc == 0) {
+            rc = commit(fold);
+        }
+        bool smaller = batch_bytes > BATCH_BYTES_MIN || fold->committed > committed;
+        if (rc != CB_EFULL || !give_up_batch(fold, rc) || !smaller) {
+            return rc;
+        }
+    }
+}
+
+bool cb_fold_accepting(const struct cb_fold *fold) {
+    /* Folded is read first: it never passes what is appended. */
+    uint64_t folded = atomic_load_explicit(&fold->folded_bytes, memory_order_acquire);
+    uint64_t behind = cb_journal_appended_bytes(fold->journal) - folded;
+    return behind < UINT64_MAX / VIEWS_PER_FRAME &&
+           behind * VIEWS_PER_FRAME < cb_views_room_bytes(fold->views) &&
+           !atomic_load_explicit(&fold->full, memory_order_relaxed);
 }
 
 int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb_overlay *overlay,
@@ -229,7 +285,8 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     if (!fold) {
         return CB_ENOMEM;
     }
-    *fold = (struct cb_fold){.journal = journal, .views = views, .overlay = overlay};
+    *fold = (struct cb_fold){
+        .journal = journal, .views = views, .overlay = overlay, .batch_bytes = BATCH_BYTES};
     pthread_mutex_init(&fold->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -266,8 +323,9 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     return 0;
 }
 
-/* Waits for a wake, or for ms (-1: for ever). False when the fold is to stop. */
-static bool wait_ms(struct cb_fold *fold, int64_t ms) {
+/* Waits for a wake (unless it is deaf), or for ms (-1: for ever). False when the fold is to stop.
+ */
+static bool wait_ms(struct cb_fold *fold, int64_t ms, bool deaf) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
@@ -278,7 +336,7 @@ static bool wait_ms(struct cb_fold *fold, int64_t ms) {
     }
     pthread_mutex_lock(&fold->mutex);
     int rc = 0;
-    while (!fold->woken && !fold->stopping && rc != ETIMEDOUT) {
+    while ((deaf || !fold->woken) && !fold->stopping && rc != ETIMEDOUT) {
         rc = ms < 0 ? pthread_cond_wait(&fold->wake, &fold->mutex)
                     : pthread_cond_timedwait(&fold->wake, &fold->mutex, &until);
     }
@@ -288,23 +346,11 @@ static bool wait_ms(struct cb_fold *fold, int64_t ms) {
     return go_on;
 }
 
-/* The disk is full or failed a write: nothing of the batch is there, and nothing that is there was
- * hurt. The journal still holds it all, so it is folded again later. */
-static bool give_up_batch(struct cb_fold *fold, int code) {
-    if (code != CB_EIO && code != CB_EFULL) {
-        return false;
-    }
-    cb_log(CB_LOG_WARN, "fold_retries", "position=%llu text=\"%s\"",
-           (unsigned long long)fold->committed, cb_err_text(code));
-    cb_views_abort(fold->views);
-    fold->open = false;
-    fold->position = fold->committed;
-    return true;
-}
-
-/* Folds what there is; *pause_ms says how long to wait for more, -1 for ever. */
-static int turn(struct cb_fold *fold, int64_t *pause_ms) {
+/* Folds what there is; *pause_ms says how long to wait for more, -1 for ever; *deaf: whatever
+ * comes. */
+static int turn(struct cb_fold *fold, int64_t *pause_ms, bool *deaf) {
     *pause_ms = -1;
+    *deaf = false;
     int rc = fold_tail(fold);
     if (rc == 0 && fold->open) {
         *pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
@@ -315,6 +361,7 @@ static int turn(struct cb_fold *fold, int64_t *pause_ms) {
     }
     if (rc != 0 && give_up_batch(fold, rc)) {
         *pause_ms = RETRY_MS;
+        *deaf = true; /* each new frame would try all of it again */
         rc = 0;
     }
     return rc;
@@ -326,9 +373,10 @@ static void *run(void *arg) {
     bool go_on = true;
     while (rc == 0 && go_on) {
         int64_t pause_ms;
-        rc = turn(fold, &pause_ms);
+        bool deaf;
+        rc = turn(fold, &pause_ms, &deaf);
         if (rc == 0 && pause_ms != 0) {
-            go_on = wait_ms(fold, pause_ms);
+            go_on = wait_ms(fold, pause_ms, deaf);
         }
     }
     if (rc == 0) {
@@ -346,6 +394,8 @@ static void *run(void *arg) {
 int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code), void *user) {
     fold->failed = failed;
     fold->user = user;
+    atomic_store(&fold->folded_bytes,
+                 cb_journal_appended_bytes(fold->journal)); /* it is caught up */
     if (pthread_create(&fold->thread, NULL, run, fold) != 0) {
         return CB_ESYS;
     }

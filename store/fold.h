@@ -62,6 +62,10 @@ CB_MUST_USE int cb_fold_catch_up(struct cb_fold *fold);
 /* Starts the thread. failed is called from it, once, when it cannot go on. Errors: CB_ESYS. */
 CB_MUST_USE int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code),
                               void *user);
+/* Whether the views have room for all that the journal holds and the fold has yet to fold, and the
+ * last batch found it. While they have not the journal takes nothing more: a fold without room can
+ * only wait. Any thread. */
+bool cb_fold_accepting(const struct cb_fold *fold);
 /* The journal has grown. Any thread. */
 void cb_fold_wake(struct cb_fold *fold);
 /* Folds what is left, ends the thread, frees. */

@@ -9,6 +9,7 @@
 
 #include "proto/clock.h"
 #include "proto/crc.h"
+#include "proto/frame.h"
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "store/db.h"
@@ -16,7 +17,17 @@
 #include "store/key.h"
 #include "store/senders.h"
 
-enum { PATH_BYTES = 4096, QUOTA_PERCENT = 90, QUOTA_INTERVAL_MS = 1000, PRUNE_INTERVAL_MS = 60000 };
+enum {
+    PATH_BYTES = 4096,
+    QUOTA_PERCENT = 90,
+    QUOTA_INTERVAL_MS = 1000,
+    PRUNE_INTERVAL_MS = 60000,
+    READERS_INTERVAL_MS = 5000,
+    FAILED_MS = 2000, /* after a commit failed it is not ready, unless one succeeds */
+    PAGE_BYTES = 4096,
+    PAGE_HEAD_BYTES = 16,
+    NODE_HEAD_BYTES = 24, /* a record's key, and what LMDB keeps beside it */
+};
 
 static const char magic[3] = {'c', 'b', 'j'};
 
@@ -25,13 +36,15 @@ struct cb_journal {
     unsigned records, senders;
     uint64_t quota_bytes;
     _Atomic uint64_t head;
+    _Atomic uint64_t appended_bytes; /* of frames, since it was opened */
     atomic_bool accepting;
+    _Atomic int64_t failed_ms; /* when a commit failed; 0 once one succeeded */
     /* the writer's own */
     struct cb_db_txn *txn;
-    uint64_t next; /* position of the next append */
-    uint64_t batch_bytes;
-    uint64_t used_bytes; /* as measured last, and what was appended since */
-    int64_t measured_ms, pruned_ms;
+    uint64_t next;                    /* position of the next append */
+    uint64_t batch_bytes, batch_cost; /* of its records; what they take of the map */
+    uint64_t used_bytes;              /* as measured last, and what was appended since */
+    int64_t measured_ms, pruned_ms, checked_ms;
     struct cb_journal_time time;
     int64_t now_ms; /* journal time of this batch */
 };
@@ -103,6 +116,13 @@ static int open_tables(struct cb_journal *journal, struct cb_db_txn *txn, bool m
     return rc;
 }
 
+/* For the largest frame, so that it does not depend on what comes next. */
+static bool check_room(struct cb_journal *journal) {
+    bool room = journal->used_bytes + CB_JOURNAL_RECORD_HEAD + CB_FRAME_MAX < journal->quota_bytes;
+    atomic_store_explicit(&journal->accepting, room, memory_order_relaxed);
+    return room;
+}
+
 static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only,
                         struct cb_journal **out) {
     char folder[PATH_BYTES];
@@ -130,7 +150,7 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
     if (!read_only) {
         journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
         journal->used_bytes = cb_db_used_bytes(txn);
-        atomic_store(&journal->accepting, journal->used_bytes < journal->quota_bytes);
+        check_room(journal);
     }
     /* Also a read transaction is committed: that keeps its table handles (mdb_dbi_open). */
     rc = cb_db_commit(&txn);
@@ -178,12 +198,17 @@ int cb_journal_begin(struct cb_journal *journal) {
     if (rc != 0) {
         return rc;
     }
-    journal->batch_bytes = 0;
+    journal->batch_bytes = journal->batch_cost = 0;
     journal->now_ms = cb_journal_time_now(&journal->time);
     int64_t mono_ms = cb_clock_mono_ms();
     if (mono_ms - journal->measured_ms >= QUOTA_INTERVAL_MS) {
         journal->measured_ms = mono_ms;
         journal->used_bytes = cb_db_used_bytes(journal->txn);
+        check_room(journal);
+    }
+    if (mono_ms - journal->checked_ms >= READERS_INTERVAL_MS) {
+        journal->checked_ms = mono_ms;
+        cb_db_check_readers(journal->db); /* a reader that died would hold back pages */
     }
     if (mono_ms - journal->pruned_ms >= PRUNE_INTERVAL_MS) {
         journal->pruned_ms = mono_ms;
@@ -199,11 +224,20 @@ int cb_journal_admit(struct cb_journal *journal, uint64_t sender, uint64_t numbe
     return cb_senders_admit(journal->txn, journal->senders, sender, number, journal->now_ms);
 }
 
+/* What a record takes of the map, so that the quota is kept between two measurements: pages of its
+ * own when two of its size do not fit in one, else its share of a page. */
+static uint64_t cost_of_record(size_t len) {
+    const size_t room = PAGE_BYTES - PAGE_HEAD_BYTES, node = len + NODE_HEAD_BYTES;
+    if (node > room / 2) {
+        return (len + PAGE_HEAD_BYTES + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    }
+    return PAGE_BYTES / (room / node);
+}
+
 int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t *position) {
     size_t len = CB_JOURNAL_RECORD_HEAD + frame.len;
-    bool room = journal->used_bytes + len < journal->quota_bytes;
-    atomic_store_explicit(&journal->accepting, room, memory_order_relaxed);
-    if (!room) {
+    uint64_t cost_bytes = cost_of_record(len);
+    if (!check_room(journal)) {
         return CB_EFULL;
     }
     struct cb_key key = cb_key_position(journal->next);
@@ -218,8 +252,10 @@ int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t 
     cb_be64_put(p + 8, (uint64_t)journal->now_ms);
     memcpy(p + CB_JOURNAL_RECORD_HEAD, frame.p, frame.len);
     cb_be32_put(p + 4, cb_crc32c(0, p + 8, len - 8));
-    journal->used_bytes += len;
+    journal->used_bytes += cost_bytes;
+    journal->batch_cost += cost_bytes;
     journal->batch_bytes += len;
+    atomic_fetch_add_explicit(&journal->appended_bytes, len, memory_order_relaxed);
     *position = journal->next++;
     return 0;
 }
@@ -229,8 +265,14 @@ int cb_journal_commit(struct cb_journal *journal) {
     uint64_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     if (rc != 0) {
         journal->next = head + 1;
-        journal->used_bytes -= journal->batch_bytes;
+        journal->used_bytes -= journal->batch_cost;
+        atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes,
+                                  memory_order_relaxed);
+        atomic_store_explicit(&journal->failed_ms, cb_clock_mono_ms(), memory_order_relaxed);
         return rc;
+    }
+    if (journal->batch_bytes > 0) {
+        atomic_store_explicit(&journal->failed_ms, 0, memory_order_relaxed);
     }
     cb_metric_add(CB_METRIC_JOURNAL_COMMITS, 1);
     cb_metric_add(CB_METRIC_JOURNAL_FRAMES, (int64_t)(journal->next - 1 - head));
@@ -246,16 +288,23 @@ void cb_journal_abort(struct cb_journal *journal) {
     }
     cb_db_abort(&journal->txn);
     journal->next = atomic_load_explicit(&journal->head, memory_order_relaxed) + 1;
-    journal->used_bytes -= journal->batch_bytes;
-    journal->batch_bytes = 0;
+    journal->used_bytes -= journal->batch_cost;
+    atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes, memory_order_relaxed);
+    journal->batch_bytes = journal->batch_cost = 0;
 }
 
 uint64_t cb_journal_head(const struct cb_journal *journal) {
     return atomic_load_explicit(&journal->head, memory_order_acquire);
 }
 
+uint64_t cb_journal_appended_bytes(const struct cb_journal *journal) {
+    return atomic_load_explicit(&journal->appended_bytes, memory_order_relaxed);
+}
+
 bool cb_journal_accepting(const struct cb_journal *journal) {
-    return atomic_load_explicit(&journal->accepting, memory_order_relaxed);
+    int64_t failed_ms = atomic_load_explicit(&journal->failed_ms, memory_order_relaxed);
+    return atomic_load_explicit(&journal->accepting, memory_order_relaxed) &&
+           (failed_ms == 0 || cb_clock_mono_ms() - failed_ms >= FAILED_MS);
 }
 
 int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,

@@ -53,7 +53,11 @@ void cb_journal_abort(struct cb_journal *journal);
 
 /* The newest committed position, 0 when empty. Any thread. */
 uint64_t cb_journal_head(const struct cb_journal *journal);
-/* Whether there is room under the quota of 90 % of the map. Any thread. */
+/* Bytes of the records appended since it was opened, those of the batch at hand too. Any thread. */
+uint64_t cb_journal_appended_bytes(const struct cb_journal *journal);
+/* Whether there is room under the quota of 90 % of the map, and the last commit did not fail. The
+ * latter only for two seconds: who is told that there is no room may send nothing that would show
+ * that there is again. Any thread. */
 bool cb_journal_accepting(const struct cb_journal *journal);
 
 /* ---- readers ---- */

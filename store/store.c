@@ -163,8 +163,8 @@ static int start_threads(struct cb_store *store, const struct cb_link_url *url, 
     }
     rc = cb_fold_start(store->fold, on_failed, store);
     if (rc == 0) {
-        rc = cb_answers_create(store->link, store->journal, store->reader, store->overlay,
-                               &store->answers);
+        rc = cb_answers_create(store->link, store->journal, store->fold, store->reader,
+                               store->overlay, &store->answers);
     }
     if (rc == 0) {
         rc = cb_downlink_create(store->link, store->journal, store->overlay, store->fold, on_failed,
@@ -190,8 +190,10 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, st
         rc = start_threads(store, url, sentence);
     }
     if (rc != 0) {
-        if (!*sentence && asprintf(sentence, "--data: cannot open the data in %s: %s", opts->data,
-                                   cb_err_text(rc)) < 0) {
+        const char *why =
+            rc == CB_EFULL ? "no room: the disk is full, or --map is too small" : cb_err_text(rc);
+        if (!*sentence &&
+            asprintf(sentence, "--data: cannot open the data in %s: %s", opts->data, why) < 0) {
             *sentence = NULL;
         }
         cb_store_teardown(&store);

@@ -3,9 +3,11 @@
 #include "store/views.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/clock.h"
 #include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
@@ -15,6 +17,10 @@ enum {
     SLOTS_MIN = 1 << 12,
     CHUNK_BYTES = 1 << 20, /* of the batch's memory */
     CHUNKS_KEPT = 16,      /* kept from batch to batch */
+    QUOTA_PERCENT = 90,
+    QUOTA_INTERVAL_MS = 1000,
+    RESERVE_BYTES =
+        2000 * 1024 * 1024, /* the pages that two of the fold's largest batches change */
 };
 
 static const char *const table_names[CB_TABLE_COUNT] = {
@@ -33,6 +39,9 @@ struct chunk {
 struct cb_views {
     struct cb_db *db;
     unsigned tables[CB_TABLE_COUNT];
+    uint64_t quota_bytes;
+    int64_t measured_ms;
+    _Atomic uint64_t room_bytes; /* as measured last */
     /* the batch */
     struct cb_db_txn *txn;
     struct cb_row **slots;
@@ -67,6 +76,20 @@ static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make)
     return rc;
 }
 
+static void measure(struct cb_views *views, struct cb_db_txn *txn) {
+    views->measured_ms = cb_clock_mono_ms();
+    uint64_t used_bytes = cb_db_used_bytes(txn);
+    atomic_store_explicit(&views->room_bytes,
+                          used_bytes < views->quota_bytes ? views->quota_bytes - used_bytes : 0,
+                          memory_order_relaxed);
+}
+
+static uint64_t quota_of(uint64_t map_bytes) {
+    uint64_t most = map_bytes / 100 * QUOTA_PERCENT;
+    uint64_t reserve = map_bytes / 3 * 2 < RESERVE_BYTES ? map_bytes / 3 * 2 : RESERVE_BYTES;
+    return map_bytes - reserve < most ? map_bytes - reserve : most;
+}
+
 static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
                       struct cb_views **out) {
     char folder[PATH_BYTES];
@@ -91,6 +114,10 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (rc != 0) {
         cb_db_abort(&txn);
         goto err_after_db;
+    }
+    if (!read_only) {
+        views->quota_bytes = quota_of(map_bytes);
+        measure(views, txn);
     }
     /* Also a read transaction is committed, not aborted: that keeps its table handles
      * (mdb_dbi_open). */
@@ -212,7 +239,18 @@ static void end_batch(struct cb_views *views) {
 }
 
 int cb_views_begin(struct cb_views *views) {
-    return cb_db_begin(views->db, true, &views->txn);
+    int rc = cb_db_begin(views->db, true, &views->txn);
+    /* Half full, a second may be too long: a small map is full in less. */
+    int64_t interval_ms =
+        cb_views_room_bytes(views) > views->quota_bytes / 2 ? QUOTA_INTERVAL_MS : 0;
+    if (rc == 0 && cb_clock_mono_ms() - views->measured_ms >= interval_ms) {
+        measure(views, views->txn);
+    }
+    return rc;
+}
+
+uint64_t cb_views_room_bytes(const struct cb_views *views) {
+    return atomic_load_explicit(&views->room_bytes, memory_order_relaxed);
 }
 
 void cb_views_abort(struct cb_views *views) {
