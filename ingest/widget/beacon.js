@@ -11,6 +11,7 @@ const SOON_MS = 50; // for what a person did: somebody may be watching the dashb
 const PRODUCER_IDLE_MS = 24 * 60 * 60 * 1000;
 const RATE_PER_S = 10;
 const BURST = 100;
+const SPARED = BURST / 2; // pages that ask for fields all the time leave so much to the rest
 const PAGE_MAX = 2048; // bytes; an address is ASCII
 const TEXT_MAX = 1024; // bytes of a prop
 
@@ -84,12 +85,15 @@ export function createBeacon(visitor, firstProducer, delivery, listeners) {
   let refilledAt = lastAt;
   let limited = 0;
 
-  /** @param {number} now */
-  function allowed(now) {
+  /**
+   * @param {string} name
+   * @param {number} now
+   */
+  function allowed(name, now) {
     // The clock may step back: no tokens then.
     tokens = Math.min(BURST, tokens + (Math.max(0, now - refilledAt) / 1000) * RATE_PER_S);
     refilledAt = now;
-    if (tokens < 1) return false;
+    if (name === "get" ? tokens <= SPARED : tokens < 1) return false;
     tokens--;
     return true;
   }
@@ -135,13 +139,14 @@ export function createBeacon(visitor, firstProducer, delivery, listeners) {
      */
     record(name, detail = {}, done) {
       const now = Date.now();
-      if (!allowed(now)) {
+      if (!allowed(name, now)) {
         limited++;
         done?.({ ok: false, code: "rate_limited", message: "too many events in a short time" });
         return false;
       }
       const lost = delivery.takeDropped();
       if (limited || lost) {
+        tokens--; // it is an event as well, and may have to borrow
         number("dropped", now, { props: { limited, lost } });
         limited = 0;
       }

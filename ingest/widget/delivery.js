@@ -46,6 +46,17 @@ function retryAfterMs(header) {
 }
 
 /**
+ * Whether the server itself answered, with a verdict. A network that wants a log-in first answers
+ * 200 with a page of its own, and a body may be cut off: the events are not stored then.
+ * @param {Response} response
+ * @param {any} answer
+ */
+function isVerdict({ status }, answer) {
+  if (status === 200 || status === 202) return Number.isInteger(answer?.accepted ?? answer?.queued);
+  return status === 204 || status >= 400;
+}
+
+/**
  * @param {{url: string, site: string, store: import("./store.js").Store, key: string}} options key:
  *   of what is left at page end, this page's own
  */
@@ -178,8 +189,9 @@ export function createDelivery({ url, site, store, key }) {
       });
       if (response.status !== 204) answer = await response.json();
     } catch {
-      // No answer, or one that is not JSON: the status decides, where there is one.
+      // No answer, or one that is not JSON.
     }
+    if (response && !isVerdict(response, answer)) response = undefined;
     flyingBytes -= bytes;
     for (const item of items) item.flying = false;
     settleBatch(items, response, answer);
@@ -311,20 +323,21 @@ export function createDelivery({ url, site, store, key }) {
 
     /**
      * Takes over what earlier pages left.
-     * @returns {Record<string, any>[]} those events, oldest first
+     * @returns {{event: Record<string, any>, item: Item}[]} those events, oldest first
      */
     inherit() {
       const keys = store.keys("left:").filter((other) => other !== key);
-      /** @type {Record<string, any>[]} */
-      const events = [];
+      /** @type {{event: Record<string, any>, item: Item}[]} */
+      const taken = [];
       for (const other of keys) {
         try {
           const record = JSON.parse(store.get(other) ?? "");
           dropped += Number(record.dropped) || 0;
           for (const [visitor, producer, json] of record.events.slice(-KEEP_MAX)) {
             if (!/^[0-9a-f]{32}\/[0-9a-f]{16}$/.test(`${visitor}/${producer}`)) continue;
-            events.push(JSON.parse(json));
-            queue.push({ visitor, producer, json, bytes: byteLength(json), flying: false });
+            const item = { visitor, producer, json, bytes: byteLength(json), flying: false };
+            taken.push({ event: JSON.parse(json), item });
+            queue.push(item);
           }
         } catch {
           // Not ours, or damaged: removed below.
@@ -335,7 +348,7 @@ export function createDelivery({ url, site, store, key }) {
         schedule(0);
       }
       for (const other of keys) store.remove(other);
-      return events.sort((a, b) => a.at - b.at);
+      return taken.sort((a, b) => a.event.at - b.event.at);
     },
 
     /** How many events were given up since it was last asked. */

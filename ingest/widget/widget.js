@@ -6,6 +6,7 @@ import { createBeacon } from "./beacon.js";
 import { boot } from "./boot.js";
 import { createChat } from "./chat.js";
 import { createDelivery } from "./delivery.js";
+import { createFields } from "./fields.js";
 import { createListeners, warn } from "./listeners.js";
 import { watchPages } from "./pages.js";
 import { createStore, randomHex, visitorId } from "./store.js";
@@ -73,31 +74,23 @@ function start(site, origin) {
     },
   });
 
-  /** @type {Record<string, string>} what the server knows */
-  let saved = {};
-  /** @type {Record<string, string>} what this browser set since: newer than any answer under way */
-  const set = {};
-  for (const event of delivery.inherit()) {
-    if (event.name === "set") set[event.key] = event.value;
+  const fields = createFields();
+  for (const { event, item } of delivery.inherit()) {
+    if (event.name === "set") item.done = fields.set(event.key, event.value);
   }
 
   const api = createApi(
     {
       setField(key, value, done) {
-        const before = set[key];
-        set[key] = value;
+        const settle = fields.set(key, value);
         beacon.record("set", { key, value }, (outcome) => {
-          const refused = !outcome.ok && outcome.code !== "handed_over";
-          if (refused && set[key] === value) {
-            if (before === undefined) delete set[key];
-            else set[key] = before;
-          }
+          settle(outcome);
           done(outcome);
         });
       },
       getField(key) {
         beacon.record("get", { key });
-        return set[key] ?? saved[key] ?? (chat.status() ? "" : undefined);
+        return fields.get(key) ?? (chat.status() ? "" : undefined);
       },
       status: chat.status,
       setLanguage: chat.setLanguage,
@@ -127,7 +120,7 @@ function start(site, origin) {
     origin + "/v1/boot",
     { site, visitor },
     async (answer) => {
-      if (answer) saved = answer.visitor;
+      if (answer) fields.boot(answer.visitor);
       chat.configure(answer?.status ?? "offline", answer?.texts ?? {});
       if (!attached) {
         attached = true;

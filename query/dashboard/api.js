@@ -13,7 +13,8 @@ const SKEW_MIN_MS = 3000;
  * @property {Record<string, number>} rejected
  * @property {number} lost
  *
- * @typedef {{sites: Record<string, Books>, total: Books}} Balance
+ * @typedef {{sites: Record<string, Books>, total: Books, position: number}} Balance position: of the
+ *   journal; while it stays, no report has changed
  * @typedef {{events: Record<string, number>, visitors: number, sessions: number}} Totals
  * @typedef {{t: number, events: number, visitors: number}} Point
  * @typedef {{grain: string, tz: string, points: Point[]}} Series
@@ -38,13 +39,15 @@ export class ApiError extends Error {
    * @param {string} code
    * @param {string} message
    * @param {number} [retry_after_ms]
+   * @param {string} [field] the parameter that was refused, where it was one
    */
-  constructor(status, code, message, retry_after_ms = 0) {
+  constructor(status, code, message, retry_after_ms = 0, field = "") {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.code = code;
     this.retry_after_ms = retry_after_ms;
+    this.field = field;
   }
 }
 
@@ -199,5 +202,6 @@ function refusalOf(response, body) {
     String(error.code ?? "unknown"),
     message,
     Number.isFinite(retry_s) ? retry_s * 1000 : 0,
+    String(error.field ?? ""),
   );
 }

@@ -13,6 +13,7 @@ import { Live } from "./live.js";
 import { RANGES, spanOf } from "./span.js";
 import { TotalsPanel } from "./totals.js";
 import { VisitorsPanel } from "./visitors.js";
+import { fallBackToUtc } from "./zone.js";
 
 /** @typedef {import("./api.js").Balance} Balance */
 
@@ -21,6 +22,9 @@ const SITE_KEY = "chatbeacon.site";
 const RANGE_KEY = "chatbeacon.range";
 const PAGE_ROWS = 50;
 const SEARCH_PERIOD_MS = 5000; // a search reads many rows: not every second
+const READ_MAX_MS = 5000; // where nothing is new, ranges move on all the same
+const READ_MIN_MS = 500; // between full reads, where so many refreshes in a row found something new:
+const BUSY = 5; // on a busy site every one does
 
 const login = byId("login", HTMLElement);
 const loginForm = byId("login-form", HTMLFormElement);
@@ -43,6 +47,9 @@ let range = RANGES.find(({ id }) => id === recall(RANGE_KEY)) ?? RANGES[0];
 let eventName = "";
 let shown_ms = Number.NaN; // performance.now() of the data on show
 let searched_ms = -Infinity;
+/** @type {{position: number, at_ms: number} | null} the last full read; null: another is due now */
+let read = null;
+let news = 0; // how many refreshes in a row found something new
 
 const totals = new TotalsPanel();
 const chart = new ChartPanel();
@@ -52,6 +59,7 @@ const visitors = new VisitorsPanel({
   onSearch: choose,
   onOpen: (visitor) => {
     detail.open(visitor);
+    read = null;
     live.now();
   },
   load: (cursor, signal) => api.visitors(site, { q: visitors.q, cursor, limit: PAGE_ROWS }, signal),
@@ -76,31 +84,37 @@ async function refresh(signal) {
   }
 }
 
-/** @param {AbortSignal} signal */
+/**
+ * Asks for the books, which carry the position of the journal, and for the rest only where there may
+ * be something new.
+ * @param {AbortSignal} signal
+ */
 async function readAll(signal) {
-  if (!balance) {
-    const first = await api.balance(signal);
-    if (signal.aborted) return;
-    showBalance(first);
-  }
-  if (!site) {
-    const again = await api.balance(signal);
-    if (!signal.aborted) showBalance(again);
+  const started_ms = performance.now();
+  const books_ = await api.balance(signal);
+  if (signal.aborted) return;
+  if (!balance || !site || !(site in books_.sites)) showBalance(books_);
+  if (!site) return;
+
+  const age_ms = started_ms - (read?.at_ms ?? -Infinity);
+  const same = books_.position === read?.position;
+  if (same) {
+    news = 0;
+    shown_ms = performance.now();
+    if (age_ms < READ_MAX_MS) return;
+  } else if (++news > BUSY && age_ms < READ_MIN_MS) {
     return;
   }
-  const span = spanOf(range, api.now());
-  const query = { q: visitors.q, cursor: "", limit: PAGE_ROWS };
-  const search_due = !query.q || performance.now() - searched_ms >= SEARCH_PERIOD_MS;
-  const [books_, totals_, series_, visitors_, visitor_] = await Promise.allSettled([
-    api.balance(signal),
-    api.totals(site, span, signal),
-    api.timeseries(site, span, eventName, signal),
-    search_due ? api.visitors(site, query, signal) : null,
-    detail.visitor ? api.visitor(site, detail.visitor, signal) : null,
-  ]);
+  let reports = await readReports(signal);
   if (signal.aborted) return;
+  if (reports.some(isZoneUnknown) && fallBackToUtc()) {
+    byId("zone", HTMLElement).hidden = false;
+    reports = await readReports(signal);
+    if (signal.aborted) return;
+  }
 
   // Shown together, so that no panel is ahead of another; what failed does not hold up the rest.
+  const [totals_, series_, visitors_, visitor_] = reports;
   if (totals_.status === "fulfilled") {
     totals.show(totals_.value);
     showEventNames(Object.keys(totals_.value.events));
@@ -108,23 +122,44 @@ async function readAll(signal) {
   if (series_.status === "fulfilled")
     chart.show(series_.value, `${eventName || "All events"}: ${range.long}`);
   if (visitors_.status === "fulfilled" && visitors_.value) {
-    if (query.q) searched_ms = performance.now();
+    if (visitors.q) searched_ms = performance.now();
     visitors.show(visitors_.value, api.now());
   }
   if (visitor_.status === "rejected") detail.fail(messageOf(visitor_.reason));
   else if (visitor_.value) detail.show(visitor_.value);
-  if (books_.status === "fulfilled") showBalance(books_.value);
+  showBalance(books_);
 
-  for (const result of [books_, totals_, series_, visitors_])
+  for (const result of [totals_, series_, visitors_])
     if (result.status === "rejected") throw result.reason;
+  read = { position: books_.position, at_ms: started_ms };
   shown_ms = performance.now();
   dashboard.removeAttribute("data-stale");
 }
 
-/** @param {Balance} read */
-function showBalance(read) {
-  balance = read;
-  const names = Object.keys(read.sites).sort();
+/** @param {AbortSignal} signal */
+function readReports(signal) {
+  const span = spanOf(range, api.now());
+  const query = { q: visitors.q, cursor: "", limit: PAGE_ROWS };
+  const search_due = !query.q || performance.now() - searched_ms >= SEARCH_PERIOD_MS;
+  return Promise.allSettled([
+    api.totals(site, span, signal),
+    api.timeseries(site, span, eventName, signal),
+    search_due ? api.visitors(site, query, signal) : null,
+    detail.visitor ? api.visitor(site, detail.visitor, signal) : null,
+  ]);
+}
+
+/** @param {PromiseSettledResult<unknown>} result */
+const isZoneUnknown = (result) =>
+  result.status === "rejected" &&
+  result.reason instanceof ApiError &&
+  result.reason.status === 400 &&
+  result.reason.field === "tz";
+
+/** @param {Balance} books_ */
+function showBalance(books_) {
+  balance = books_;
+  const names = Object.keys(books_.sites).sort();
   siteOptions.show(names);
   if (!names.includes(site)) {
     const wanted = recall(SITE_KEY);
@@ -132,8 +167,8 @@ function showBalance(read) {
   }
   if (siteSelect.value !== site) siteSelect.value = site;
   siteSelect.disabled = names.length === 0;
-  const own = read.sites[site];
-  if (own) books.show(own, read);
+  const own = books_.sites[site];
+  if (own) books.show(own, books_);
   welcome.hidden = !own || own.received > 0;
 }
 
@@ -147,6 +182,7 @@ function showEventNames(names) {
 /** @param {string} name */
 function switchSite(name) {
   site = name;
+  read = null;
   eventName = "";
   for (const panel of [totals, chart, books, detail]) panel.clear();
   visitors.reset();
@@ -162,6 +198,7 @@ function switchSite(name) {
 function choose() {
   dashboard.setAttribute("data-stale", "");
   searched_ms = -Infinity;
+  read = null;
   live.now();
 }
 
@@ -338,5 +375,8 @@ window.addEventListener("hashchange", () => {
   leave("");
   begin(linked);
 });
-setInterval(showAge, 1000);
+setInterval(() => {
+  showAge();
+  visitors.tick(api.now());
+}, 1000);
 begin(takeAddressToken());

@@ -3,7 +3,7 @@
 // see it or want the numbers.
 //
 // The visitors of a bucket are never more than its events, so their bar stands inside that of the
-// events. The chart is made once per theme and range grain; a refresh only sets its data.
+// events. The chart is made once per theme, grain and zone; a refresh only sets its data.
 
 // uPlot's licence goes where its code goes: esbuild keeps a comment of this kind in the bundle.
 /*! uPlot
@@ -32,6 +32,7 @@ import uPlot from "uplot";
 
 import { byId, el, Rows, setAttribute, setText } from "./dom.js";
 import { formatBucket, formatClock, formatDay } from "./format.js";
+import { inUtc, zone } from "./zone.js";
 
 /** @typedef {import("./api.js").Point} Point */
 
@@ -58,6 +59,7 @@ export class ChartPanel {
   /** @type {Point[]} */
   #points = [];
   #grain = "minute";
+  #zone = "";
 
   constructor() {
     this.#details.addEventListener("toggle", () => this.#showTable());
@@ -70,11 +72,12 @@ export class ChartPanel {
    * @param {string} label what is shown, for those who cannot see the chart
    */
   show(series, label) {
-    const regrained = series.grain !== this.#grain;
+    const recut = series.grain !== this.#grain || zone() !== this.#zone;
     this.#points = series.points;
     this.#grain = series.grain;
-    if (regrained) this.#rows.show([]);
-    if (!this.#plot || regrained) this.#remake();
+    this.#zone = zone();
+    if (recut) this.#rows.show([]);
+    if (!this.#plot || recut) this.#remake();
     else this.#plot.setData(columns(this.#points));
     this.#showLegend();
     this.#showTable();
@@ -168,6 +171,10 @@ function options(width, step, onCursor) {
     height: HEIGHT_PX,
     padding: [12, 32, 0, 0],
     legend: { show: false },
+    tzDate: (time_s) => {
+      const time = new Date(time_s * 1000);
+      return inUtc() ? uPlot.tzDate(time, "UTC") : time;
+    },
     cursor: {
       y: false,
       drag: { x: false, y: false },
@@ -218,7 +225,10 @@ function options(width, step, onCursor) {
 const tickTexts = (_, ticks, __, ___, step) =>
   ticks.map((tick) => {
     const time = new Date(tick * 1000);
-    const midnight = time.getHours() === 0 && time.getMinutes() === 0;
+    const [hours, minutes] = inUtc()
+      ? [time.getUTCHours(), time.getUTCMinutes()]
+      : [time.getHours(), time.getMinutes()];
+    const midnight = hours === 0 && minutes === 0;
     return step >= DAY_S || midnight ? formatDay(tick * 1000) : formatClock(tick * 1000);
   });
 

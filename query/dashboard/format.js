@@ -1,38 +1,42 @@
 // SPDX-License-Identifier: MIT
-// format.js: how times stand on the page, in the reader's own zone and habits.
+// format.js: how times stand on the page, in the zone of zone.js and the reader's habits.
+import { inUtc } from "./zone.js";
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-});
-const day = new Intl.DateTimeFormat(undefined, {
-  day: "numeric",
-  month: "short",
-});
-const dayClock = new Intl.DateTimeFormat(undefined, {
-  day: "numeric",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-});
-const full = new Intl.DateTimeFormat(undefined, {
-  dateStyle: "full",
-  timeStyle: "medium",
-});
-const yearly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+/** @type {Map<string, Intl.DateTimeFormat>} one for each shape and zone: making one is slow */
+const made = new Map();
 
-/** @param {number} ms */
-export const formatClock = (ms) => clock.format(ms);
-/** @param {number} ms */
-export const formatDay = (ms) => day.format(ms);
-/** @param {number} ms */
-export const formatDayClock = (ms) => dayClock.format(ms);
-/** @param {number} ms */
-export const formatFull = (ms) => full.format(ms);
+/**
+ * @param {Intl.DateTimeFormatOptions} shape
+ * @returns {(ms: number) => string}
+ */
+function formatter(shape) {
+  const name = JSON.stringify(shape);
+  return (ms) => {
+    // The reader's own zone is not named: the browser may know it by a name that Intl refuses.
+    const timeZone = inUtc() ? "UTC" : undefined;
+    const key = name + timeZone;
+    let format = made.get(key);
+    if (!format)
+      made.set(key, (format = new Intl.DateTimeFormat(undefined, { ...shape, timeZone })));
+    return format.format(ms);
+  };
+}
+
+export const formatClock = formatter({ hour: "2-digit", minute: "2-digit" });
+export const formatDay = formatter({ day: "numeric", month: "short" });
+export const formatDayClock = formatter({
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+export const formatFull = formatter({ dateStyle: "full", timeStyle: "medium" });
+const formatDate = formatter({ dateStyle: "medium" });
+const formatYear = formatter({ year: "numeric" });
 
 /**
  * A moment as someone who watches a live list wants it: near ones by distance, far ones by date.
@@ -44,11 +48,9 @@ export function formatMoment(ms, now_ms) {
   if (ago < 5 * SECOND_MS) return "just now";
   if (ago < MINUTE_MS) return `${Math.floor(ago / SECOND_MS)} s ago`;
   if (ago < HOUR_MS) return `${Math.floor(ago / MINUTE_MS)} min ago`;
-  const then = new Date(ms);
-  const now = new Date(now_ms);
-  if (then.toDateString() === now.toDateString()) return formatClock(ms);
-  if (then.getFullYear() === now.getFullYear()) return formatDay(ms);
-  return yearly.format(ms);
+  if (formatDate(ms) === formatDate(now_ms)) return formatClock(ms);
+  if (formatYear(ms) === formatYear(now_ms)) return formatDay(ms);
+  return formatDate(ms);
 }
 
 /**

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// live.js: when the page is refreshed. Every second while it can be seen, later after failures, at
-// once when something was chosen; never two refreshes at a time.
+// live.js: when the page is refreshed. About three times a second while it can be seen, later after
+// failures, at once when something was chosen; never two refreshes at a time. A refresh is one small
+// request unless there is something new: see app.js.
 
-const PERIOD_MS = 400;
+const PERIOD_MS = 300;
 const GAP_MIN_MS = 200;
 const BACK_OFF_MAX_MS = 10_000;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // span.js: the ranges that can be chosen, as from, to and grain of a request.
 //
-// Buckets start where the reader's clock says that a minute, an hour or a day starts, and the last
+// Buckets start where the clock of zone.js says that a minute, an hour or a day starts, and the last
 // one is the one under way: `to` is its end, so what happens now is always inside.
+import { inUtc, zone } from "./zone.js";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -45,8 +46,15 @@ export const RANGES = [
   },
 ];
 
-/** The reader's zone, by its IANA name. */
-export const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+/**
+ * The midnight that begins the day of now, or of a day before or after it.
+ * @param {Date} now
+ * @param {number} days
+ */
+function midnight(now, days) {
+  if (inUtc()) return Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + days);
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days).getTime();
+}
 
 /**
  * @param {Range} range
@@ -56,20 +64,19 @@ export const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC
 export function spanOf(range, now_ms) {
   const now = new Date(now_ms);
   if (range.grain === "day") {
-    const [y, m, d] = [now.getFullYear(), now.getMonth(), now.getDate()];
-    const from = new Date(y, m, d + 1 - range.buckets).getTime();
     return {
-      from,
-      to: new Date(y, m, d + 1).getTime(),
+      from: midnight(now, 1 - range.buckets),
+      to: midnight(now, 1),
       grain: range.grain,
-      tz: zone,
+      tz: zone(),
     };
   }
   // By subtraction and not by setMinutes(0): in the hour that a clock change repeats, that would
   // name the first of the two.
   const step = range.grain === "hour" ? HOUR_MS : MINUTE_MS;
-  const into = range.grain === "hour" ? now.getMinutes() * MINUTE_MS : 0;
+  const minutes = inUtc() ? now.getUTCMinutes() : now.getMinutes();
+  const into = range.grain === "hour" ? minutes * MINUTE_MS : 0;
   const start = now_ms - into - (now_ms % MINUTE_MS);
   const to = start + step;
-  return { from: to - range.buckets * step, to, grain: range.grain, tz: zone };
+  return { from: to - range.buckets * step, to, grain: range.grain, tz: zone() };
 }

@@ -96,6 +96,15 @@ export class VisitorsPanel {
     this.#draw();
   }
 
+  /**
+   * Time goes on for what is on show.
+   * @param {number} now_ms
+   */
+  tick(now_ms) {
+    this.#now_ms = now_ms;
+    if (this.#visitors.length) this.#draw();
+  }
+
   /** The list is of something else now: what was loaded of the old one no longer counts. */
   reset() {
     this.#startAnew();

@@ -19,6 +19,4 @@ add_test(NAME browser/check_web COMMAND npm run --silent check:web WORKING_DIREC
 set_tests_properties(browser/check_web PROPERTIES LABELS browser TIMEOUT 120)
 
 # The dashboard, against a fake of the query API.
-add_test(NAME browser/dashboard
-  COMMAND ${CB_NODE} --test ${CMAKE_CURRENT_SOURCE_DIR}/browser/dashboard_test.mjs)
-set_tests_properties(browser/dashboard PROPERTIES LABELS browser TIMEOUT 300 RUN_SERIAL ON)
+cb_browser_test(dashboard)

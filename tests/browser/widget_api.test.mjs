@@ -175,6 +175,31 @@ test("what the server refuses is told to done; its neighbours are taken", async 
   );
 });
 
+test("of several values under way, get answers the latest that the server did not refuse", async (t) => {
+  const fake = await startFake(t, { boot: { visitor: { name: "Old" } } });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  fake.answer = ({ events }) => {
+    const rejected = events.flatMap((/** @type {any} */ { value }, /** @type {number} */ index) =>
+      value?.startsWith("bad") ? [{ index, code: "bad_event", message: "no" }] : [],
+    );
+    const accepted = events.length - rejected.length;
+    return { status: accepted ? 200 : 400, body: JSON.stringify({ accepted, rejected }) };
+  };
+  const after = (/** @type {string[]} */ ...values) =>
+    page.evaluate(async (all) => {
+      const { onWebChat } = window;
+      const outcomes = all.map(
+        (value) => new Promise((done) => onWebChat.set("name", value, done)),
+      );
+      const during = onWebChat.get("name");
+      await Promise.all(outcomes);
+      return [during, onWebChat.get("name")];
+    }, values);
+  assert.deepEqual(await after("bad 1", "bad 2"), ["bad 2", "Old"]);
+  assert.deepEqual(await after("good 1", "bad 3", "bad 4"), ["bad 4", "good 1"]);
+  assert.deepEqual(await after("bad 5", "good 2", "good 3"), ["good 3", "good 3"]);
+});
+
 test("a callback that throws is reported by onError; the widget and the page go on", async (t) => {
   const fake = await startFake(t);
   const page = await openPage(await newContext(t), fake.origin + "/");

@@ -33,14 +33,19 @@ test("the demo page has no inline script and no inline handler", () => {
   assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|\son[a-z]+\s*=/);
 });
 
-test("the README shows the snippet as it is", async () => {
-  const readme = readFileSync(WIDGET_DIR + "README.md", "utf8");
-  const code = (await snippet("https://chat.example/clientchat/SITE"))
-    .split("\n")
-    .filter((line) => line && !line.startsWith("//"))
-    .map((line) => "  " + line);
-  assert.ok(readme.includes(["<script>", ...code, "</script>"].join("\n")), code.join("\n"));
-});
+for (const [path, src] of [
+  ["README.md", "https://chat.example/clientchat/SITE"],
+  ["../../README.md", "http://127.0.0.1:8080/clientchat/demo"],
+]) {
+  test(`${path} shows the snippet as it is`, async () => {
+    const readme = readFileSync(WIDGET_DIR + path, "utf8");
+    const code = (await snippet(src))
+      .split("\n")
+      .filter((line) => line && !line.startsWith("//"))
+      .map((line) => "  " + line);
+    assert.ok(readme.includes(["<script>", ...code, "</script>"].join("\n")), code.join("\n"));
+  });
+}
 
 test("embed: a file becomes a row of C that holds its very bytes, and names what it was made from", (t) => {
   const dir = mkdtempSync(join(tmpdir(), "embed-"));

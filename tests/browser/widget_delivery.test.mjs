@@ -104,6 +104,20 @@ test("a 4xx is final, but 429 is not; 413 makes batches smaller", async (t) => {
   assert.deepEqual(outcomes, Array(9).fill({ ok: true }));
 });
 
+test("a 200 without a verdict is no answer: a log-in page of the network, a body cut off", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  const bodies = ["<!doctype html><title>Log in</title>", '{"accepted":1,"rej'];
+  let tries = 0;
+  fake.answer = () => {
+    const body = bodies[tries++];
+    return body ? { status: 200, body } : { status: 202, body: '{"queued":1}' };
+  };
+  assert.deepEqual(await page.evaluate(() => window.setField("name", "x")), { ok: true });
+  assert.equal(tries, 3, "it is stored where the server says so");
+});
+
 test("a blocker: three tries and no more; when the network is back, everything arrives", async (t) => {
   const fake = await startFake(t);
   const context = await newContext(t);
@@ -162,6 +176,18 @@ test("what a page could not send arrives from the next page, under the same numb
   );
   assert.ok(taken.every((event) => event.visitor === visitor));
   await page.waitForFunction(() => Object.keys(localStorage).join() === "cb:demo:visitor");
+});
+
+test("what an earlier page set and the server then refused is not the field's value", async (t) => {
+  const fake = await startFake(t, { boot: { visitor: { name: "Old" } } });
+  fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  await page.evaluate(() => window.onWebChat.set("name", "Ada"));
+  await page.goto(fake.origin + "/bare");
+  fake.answer = () => ({ status: 400, body: '{"error":{"code":"bad_event","message":"no"}}' });
+  await page.goto(fake.origin + "/next");
+  await loaded(page);
+  await page.waitForFunction(() => window.onWebChat.get("name") === "Old");
 });
 
 test("the end of a page flushes what waits", async (t) => {
@@ -249,6 +275,20 @@ test("no more than 10 events a second, 100 at once; what is dropped is reported"
   await page.clock.runFor(2000);
   const report = await fake.until(() => fake.taken().find(({ name }) => name === "dropped"));
   assert.deepEqual(report.props, { limited: refused, lost: 0 });
+});
+
+test("a page that polls get() leaves half of the limit to the rest", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  const outcomes = await page.evaluate(() => {
+    for (let i = 0; i < 300; i++) window.onWebChat.get("name");
+    return Promise.all(Array.from({ length: 40 }, (_, i) => window.setField("name", `n${i}`)));
+  });
+  assert.deepEqual(outcomes, Array(40).fill({ ok: true }));
+  const gets = fake.names().filter((name) => name === "get").length;
+  const { props } = fake.taken().find(({ name }) => name === "dropped");
+  assert.ok(gets > 0);
+  assert.deepEqual(props, { limited: 300 - gets, lost: 0 });
 });
 
 test("after a day without an event there is a new producer", async (t) => {

@@ -77,6 +77,20 @@ test("under a strict Content-Security-Policy it looks and works the same", async
   assert.deepEqual(await page.evaluate(() => window.violations), []);
 });
 
+test("a page of another origin whose policy names the host gets the widget and sends", async (t) => {
+  const chat = await startFake(t);
+  const csp = `default-src 'none'; script-src 'self' ${chat.origin}; connect-src ${chat.origin}`;
+  const head = `window.onWebChat = { ar: [] };
+    var script = document.createElement("script");
+    script.src = ${JSON.stringify(chat.origin + "/clientchat/demo")};
+    document.head.append(script);`;
+  const shop = await startFake(t, { csp, head });
+  const page = await openPage(await newContext(t), shop.origin + "/");
+  await page.locator(".launcher").click();
+  await chat.until(() => chat.names().includes("onMaximize"));
+  assert.equal(shop.beacons.length, 0);
+});
+
 test("text is never HTML: in messages, triggers and settings", async (t) => {
   const evil = '<img src=x onerror="window.hurt = 1">';
   const triggers = [{ id: "t", name: evil, delay_s: 0, message: evil }];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// dashboard_test.mjs: the dashboard in a real browser, against a fake of the query API whose data
+// dashboard.test.mjs: the dashboard in a real browser, against a fake of the query API whose data
 // the tests change, with the bundle that the binary embeds and under the policy that it is served
 // with.
 import assert from "node:assert/strict";
@@ -30,6 +30,7 @@ function world() {
     people: Array.from({ length: 120 }, (_, i) => person(i)),
     books: { received: 60, counted: 52, duplicate: 5, rejected: { bad_time: 3 }, lost: 2 },
     sites: ["demo", "shop"],
+    unknownZone: "", // the service does not know this one
   };
 }
 
@@ -49,6 +50,8 @@ function person(i) {
 }
 
 let state = world();
+let position = 0; // of the journal: another one whenever the data is
+let data = "";
 /** @type {Map<string, Buffer>} */
 let files;
 /** @type {import("node:http").Server} */
@@ -56,6 +59,14 @@ let server;
 /** @type {import("playwright-core").Browser} */
 let browser;
 let origin = "";
+
+function positionNow() {
+  const { events, people, books, sites } = state;
+  const now = JSON.stringify([events, people, books, sites]);
+  if (now !== data) position++;
+  data = now;
+  return position;
+}
 
 /** @type {Record<string, (url: URL) => unknown>} */
 const reports = {
@@ -91,10 +102,15 @@ function answer(url, authorization) {
   if (state.down) return refuse(503, "the store is away");
   if (url.pathname === "/v1/balance") {
     const sites = Object.fromEntries(state.sites.map((name) => [name, state.books]));
-    return [200, { sites, total: { ...state.books, rejected: {} } }];
+    const total = { ...state.books, rejected: {} };
+    return [200, { sites, total, position: positionNow() }];
   }
   const [, , , site, report, visitor] = url.pathname.split("/");
   if (!state.sites.includes(site)) return refuse(404, "there is no such site");
+  if (state.unknownZone && url.searchParams.get("tz") === state.unknownZone) {
+    const message = "tz is the name of an IANA zone, like Europe/Athens";
+    return [400, { error: { code: "bad_request", message, field: "tz" } }];
+  }
   if (visitor) {
     const found = state.people.find((row) => row.visitor === visitor);
     return found ? [200, found] : refuse(404, "there is no such visitor");
@@ -480,3 +496,123 @@ test("one refresh at a time, and a choice takes the place of the one under way",
     await shows(page, '[data-event="onClick"]', "14");
     assert.equal(await page.locator("[data-stale]").count(), 0);
   }));
+
+/** How often a report was asked for. */
+const asked = (/** @type {string} */ report) =>
+  state.requests.filter((url) => url.pathname.endsWith(report)).length;
+
+const until = async (/** @type {() => boolean} */ condition) => {
+  const deadline = Date.now() + 2 * DEADLINE_MS;
+  while (!condition() && Date.now() < deadline) await new Promise((next) => setTimeout(next, 5));
+  assert.ok(condition(), String(condition));
+};
+
+test("on a busy site the reports are read twice a second at most", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    const busy = setInterval(() => state.books.received++, 5);
+    state.requests = [];
+    const started_ms = Date.now();
+    await until(() => asked("/balance") >= 30);
+    clearInterval(busy);
+    const most = 6 + Math.ceil((Date.now() - started_ms) / 500);
+    assert.ok(asked("/totals") <= most, `${asked("/totals")} times, not ${most}`);
+    assert.ok(asked("/totals") > 6);
+  }));
+
+test("while nothing changes only the books are asked for, and the rest every 5 s", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    state.requests = [];
+    const started_ms = Date.now();
+    await until(() => asked("/balance") >= 8);
+    const due = 1 + Math.floor((Date.now() - started_ms) / 5000);
+    for (const report of ["/totals", "/timeseries", "/visitors"])
+      assert.ok(asked(report) <= due, `${report}: ${asked(report)} times, not ${due}`);
+    await until(() => asked("/totals") > due);
+    // Something new is asked for at once, and so is another choice.
+    state.events.onClick = 13;
+    await shows(page, '[data-event="onClick"]', "13");
+    await page.getByText("7 days", { exact: true }).click();
+    await page.waitForFunction(() =>
+      document.querySelector("#chart")?.getAttribute("aria-label")?.includes("Last 7 days"),
+    );
+  }));
+
+test("a reader's zone that the service does not know: all of the page is in UTC, and says so", () =>
+  withPage(
+    async (page) => {
+      await page.addInitScript(() => {
+        const drawn = /** @type {{text: string, x: number}[]} */ ([]);
+        const { fillText } = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          const { e, a } = this.getTransform();
+          drawn.push({ text, x: e + a * x });
+          fillText.call(this, text, x, y);
+        };
+        Object.assign(window, { drawn });
+      });
+      state.unknownZone = "America/Coyhaique";
+      state.people = [{ ...person(0), last_seen: Date.UTC(2020, 0, 1, 1) }];
+      await openLoggedIn(page);
+      await shows(page, '[data-event="onClick"]', "12");
+      assert.equal(await page.getByText("times in UTC", { exact: true }).isVisible(), true);
+      assert.equal(await page.locator("#problem").isVisible(), false);
+      await shows(page, "#visitor-rows tr > :nth-last-child(2)", "Jan 1, 2020");
+
+      // The axis: the label of a day stands where the day begins in UTC.
+      const series = () => state.requests.findLast((url) => url.pathname.endsWith("/timeseries"));
+      const bounds = () => ["from", "to"].map((name) => Number(series()?.searchParams.get(name)));
+      const off = async () => {
+        const [from, to] = bounds();
+        const [text, x, left, width] = await page.evaluate(() => {
+          const { drawn } = /** @type {any} */ (window);
+          const days = drawn.filter((/** @type {any} */ { text }) =>
+            /^[A-Z][a-z]+ \d+$/.test(text),
+          );
+          const plot = document.querySelector(".u-over");
+          const style = plot instanceof HTMLElement ? plot.style : { left: "", width: "" };
+          return [
+            days.at(-1)?.text,
+            days.at(-1)?.x,
+            parseFloat(style.left),
+            parseFloat(style.width),
+          ];
+        });
+        const year = new Date(from).getUTCFullYear();
+        const day = [year, year + 1]
+          .map((y) => Date.parse(`${text} ${y} UTC`))
+          .find((t) => t >= from - 3_600_000);
+        return Math.abs(left + (((day ?? 0) - from + 1_800_000) / (to - from)) * width - x);
+      };
+      for (const range of ["7 days", "24 hours"]) {
+        await page.getByText(range, { exact: true }).click();
+        await page.waitForFunction(
+          (wanted) =>
+            document.querySelector("#chart")?.getAttribute("aria-label")?.includes(wanted),
+          "Last " + range,
+        );
+        const deadline = Date.now() + DEADLINE_MS;
+        while (!((await off()) <= 3) && Date.now() < deadline);
+        assert.ok((await off()) <= 3, `${range}: a day is ${await off()} px away from its label`);
+      }
+
+      await page.getByText("30 days", { exact: true }).click();
+      await page.getByText("Show as a table").click();
+      await page.waitForFunction(() => document.querySelectorAll("#points-rows tr").length === 30);
+      assert.equal(series()?.searchParams.get("tz"), "UTC");
+      const [from] = bounds();
+      assert.equal(from % 86_400_000, 0, "days begin at UTC's midnight");
+      const first = new Intl.DateTimeFormat("en-US", {
+        day: "numeric",
+        month: "short",
+        timeZone: "UTC",
+      }).format(from);
+      await shows(page, "#points-rows tr:last-child th", first);
+      const refused = state.requests.filter(
+        (url) => url.searchParams.get("tz") === state.unknownZone,
+      );
+      assert.equal(refused.length, 2, "the zone is not tried again");
+    },
+    { timezoneId: "America/Coyhaique" },
+  ));
