@@ -16,6 +16,7 @@
 
 #include "ingest/ingest.h"
 #include "proto/log.h"
+#include "proto/metrics_server.h"
 #include "query/query.h"
 #include "store/store.h"
 #include "store/upkeep.h"
@@ -30,6 +31,7 @@ struct tiers {
     struct cb_ingest *ingest;
     struct cb_reader *reader;
     struct cb_query *query;
+    struct cb_metrics_server *metrics;
 };
 
 static const struct command {
@@ -130,6 +132,9 @@ static int set_up(const struct command *command, const struct cb_opts *opts, str
             rc = cb_query_setup(opts, tiers->reader, &tiers->query, sentence);
         }
     }
+    if (rc == 0 && opts->metrics[0] != '\0') {
+        rc = cb_metrics_server_setup(opts->metrics, &tiers->metrics, sentence);
+    }
     if (rc == 0) {
         printf("ready");
         if (tiers->store && !tiers->ingest) {
@@ -140,6 +145,9 @@ static int set_up(const struct command *command, const struct cb_opts *opts, str
         }
         if (tiers->query) {
             printf(" query=http://%s", cb_query_address(tiers->query));
+        }
+        if (tiers->metrics) {
+            printf(" metrics=http://%s", cb_metrics_server_address(tiers->metrics));
         }
         printf("\n");
         fflush(stdout);
@@ -152,6 +160,7 @@ static void tear_down(struct tiers *tiers) {
     cb_query_teardown(&tiers->query);
     cb_reader_close(&tiers->reader);
     cb_store_teardown(&tiers->store);
+    cb_metrics_server_teardown(&tiers->metrics); /* last: it shows the others end */
 }
 
 /* Waits for a signal to stop, or for the store to fail. Returns the exit status. */

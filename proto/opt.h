@@ -72,6 +72,9 @@ enum cb_opt_type {
       "how many seconds' worth of either rate may come at once")                                   \
     X(proxies, "proxies", CB_OPT_STRING, CB_OPT_INGEST, "", 0, 4000, "A,B/BITS,…",                 \
       "proxies whose X-Forwarded-For is believed, by address or network")                          \
+    X(metrics, "metrics", CB_OPT_STRING, CB_OPT_INGEST | CB_OPT_STORE, "", 0, 260, "HOST:PORT",    \
+      "where this process shows what it counts: /metrics and /healthz, without a token, so best "  \
+      "on loopback; port 0 picks one; off if not given")                                           \
     X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY | CB_OPT_UPKEEP, "64G", 16777216,      \
       17592186044416, "BYTES", "largest size of each database; at 90 % of it 503")                 \
     X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \

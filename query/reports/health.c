@@ -4,8 +4,8 @@
 
 enum cb_refusal cb_report_alive(struct cb_report_ctx *ctx) {
     cb_json_object_begin(&ctx->json);
-    cb_json_key(&ctx->json, "alive");
-    cb_json_bool(&ctx->json, true);
+    cb_json_key(&ctx->json, "status");
+    cb_json_str(&ctx->json, CB_STR("alive"));
     cb_json_object_end(&ctx->json);
     return CB_REFUSE_NONE;
 }

@@ -140,10 +140,10 @@ static void reports_are_served(void **state) {
 
 static void health_is_open(void **state) {
     (void)state;
-    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"alive\":true}");
+    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"status\":\"alive\"}");
     assert_answer(ask("GET", "/readyz", NULL), 200, "{\"ready\":true,\"position\":4711}");
     reader.begin_rc = CB_EIO;
-    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"alive\":true}");
+    assert_answer(ask("GET", "/healthz", NULL), 200, "{\"status\":\"alive\"}");
     struct answer answer = ask("GET", "/readyz", NULL);
     assert_answer(answer, 503, "\"code\":\"busy\"");
     assert_header(answer, "Retry-After: 1");
@@ -283,31 +283,116 @@ static void the_dashboard_is_fenced_in(void **state) {
     assert_header(answer, "Referrer-Policy: no-referrer");
 }
 
-/* The document and the table name the same paths, and the document every error code. */
+/* One row of ingest's table, which is read as text: query is built without ingest. */
+struct public_route {
+    char pattern[64];
+    bool post;
+};
+
+/* Reads the rows {{"/path", len}, prefix, post, … of ingest/routes.c; their number. */
+static size_t read_public_routes(struct public_route *out, size_t max) {
+    char line[512];
+    size_t n = 0;
+    FILE *file = fopen(CB_INGEST_ROUTES, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        char path[48], prefix[6], post[6];
+        unsigned len;
+        if (sscanf(line, " {{\"%47[^\"]\", %u}, %5[a-z], %5[a-z],", path, &len, prefix, post) != 4)
+            continue;
+        assert_true(n < max);
+        assert_int_equal(strlen(path), len);
+        /* The one thing that stands behind a prefix is the name of a site. */
+        snprintf(out[n].pattern, sizeof out[n].pattern, "%s%s", path,
+                 strcmp(prefix, "true") == 0 ? "{site}" : "");
+        out[n++].post = strcmp(post, "true") == 0;
+    }
+    fclose(file);
+    assert_true(n >= 6); /* else the table is written in another way now */
+    return n;
+}
+
+/* The part of the document that describes a path, as a string of its own; the caller frees it. NULL
+ * where it has none. */
+static char *path_item(const char *document, const char *pattern) {
+    char key[128];
+    snprintf(key, sizeof key, "\n    \"%s\": {\n", pattern);
+    const char *from = strstr(document, key);
+    const char *end = from ? strstr(from, "\n    }") : NULL;
+    if (!end)
+        return NULL;
+    char *item = strndup(from, (size_t)(end - from));
+    assert_non_null(item);
+    return item;
+}
+
+/* A path is of the services whose table has it: its method, its tags, and where ingest has it the
+ * server that says on which port it is. */
+static void check_item(const char *document, const char *pattern, bool post, bool query_has,
+                       bool ingest_has) {
+    char *item = path_item(document, pattern);
+    if (!item)
+        fail_msg("%s is not in openapi.json", pattern);
+    struct {
+        const char *text;
+        bool wanted;
+    } parts[] = {
+        {"\n      \"get\": {", !post},
+        {"\n      \"post\": {", post},
+        {"\n          \"query\"", query_has},
+        {"\n          \"ingest\"", ingest_has},
+        {"\"url\": \"/\"", query_has && ingest_has}, /* else it is the document's */
+        {"\"url\": \"http://{address}\"", ingest_has},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if ((strstr(item, parts[i].text) != NULL) != parts[i].wanted)
+            fail_msg("%s in openapi.json has %s%s", pattern, parts[i].wanted ? "no " : "",
+                     parts[i].text);
+    free(item);
+}
+
+static bool query_has(const char *pattern) {
+    const struct cb_route *route = cb_routes_table();
+    while (route->pattern && strcmp(route->pattern, pattern) != 0)
+        route++;
+    return route->pattern != NULL;
+}
+
+static bool ingest_has(const struct public_route *routes, size_t n, const char *pattern) {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(routes[i].pattern, pattern) == 0)
+            return true;
+    return false;
+}
+
+/* The document and the tables of both services name the same paths, and the document every error
+ * code. */
 static void openapi_has_the_routes(void **state) {
     (void)state;
+    struct public_route public[32];
+    size_t n_public = read_public_routes(public, sizeof public / sizeof *public);
     struct answer answer = ask("GET", "/openapi.json", NULL);
     assert_answer(answer, 200, "\"openapi\": \"3.1.0\"");
     for (const struct cb_route *route = cb_routes_table(); route->pattern; route++) {
         char key[128];
-        snprintf(key, sizeof key, "\n    \"%s\": {\n      \"get\": {", route->pattern);
-        if (!strstr(answer.body, key))
-            fail_msg("%s is not in openapi.json", route->pattern);
+        check_item(answer.body, route->pattern, false, true,
+                   ingest_has(public, n_public, route->pattern));
         for (const char *const *param = route->params; *param; param++) {
             snprintf(key, sizeof key, "\"#/components/parameters/%s\"", *param);
             if (!strstr(answer.body, key))
                 fail_msg("%s of %s is not in openapi.json", *param, route->pattern);
         }
     }
+    for (size_t i = 0; i < n_public; i++)
+        check_item(answer.body, public[i].pattern, public[i].post, query_has(public[i].pattern),
+                   true);
     const char *at = answer.body;
     while ((at = strstr(at, "\n    \"/")) != NULL) {
-        const struct cb_route *route = cb_routes_table();
+        char pattern[128];
         at += strlen("\n    \"");
-        size_t len = strcspn(at, "\"");
-        while (route->pattern && !cb_str_eq(cb_str_of(route->pattern), (struct cb_str){at, len}))
-            route++;
-        if (!route->pattern)
-            fail_msg("openapi.json has %.*s, which is no route", (int)len, at);
+        snprintf(pattern, sizeof pattern, "%.*s", (int)strcspn(at, "\""), at);
+        if (!query_has(pattern) && !ingest_has(public, n_public, pattern))
+            fail_msg("openapi.json has %s, which is no route", pattern);
     }
     for (unsigned i = 1; i < CB_REFUSAL_MAX; i++) {
         char row[64];

@@ -121,7 +121,7 @@ static bool ends_whole(const char *text) {
 
 static void assert_alive(void) {
     char *text = hear(say("GET", "/healthz"));
-    assert_non_null(strstr(text, "{\"alive\":true}"));
+    assert_non_null(strstr(text, "{\"status\":\"alive\"}"));
     free(text);
 }
 
