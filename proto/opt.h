@@ -76,7 +76,8 @@ enum cb_opt_type {
       "where this process shows what it counts: /metrics and /healthz, without a token, so best "  \
       "on loopback; port 0 picks one; off if not given")                                           \
     X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY | CB_OPT_UPKEEP, "64G", 16777216,      \
-      17592186044416, "BYTES", "largest size of each database; at 90 % of it 503")                 \
+      17592186044416, "BYTES",                                                                     \
+      "largest size of each database; at 90 % of it 503 (views of a small one: a third)")          \
     X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \
       "folder for the copy: new or empty")                                                         \
     X(from, "from", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "DIR", "folder of a backup")       \

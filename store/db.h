@@ -40,7 +40,8 @@ CB_MUST_USE int cb_db_begin(struct cb_db *db, bool write, struct cb_db_txn **out
 CB_MUST_USE int cb_db_commit(struct cb_db_txn **txn);
 /* Ends any transaction without effect. Accepts NULL inside. */
 void cb_db_abort(struct cb_db_txn **txn);
-/* Bytes of the map that are in use, pages free for reuse not counted. txn: a write transaction. */
+/* Bytes of the map that are in use. Pages free for reuse are not counted where txn is a read
+ * transaction: LMDB shows its free list to readers only. */
 uint64_t cb_db_used_bytes(struct cb_db_txn *txn);
 
 /* Opens a named table; make creates it (in a write transaction). Handles are valid for the

@@ -230,6 +230,16 @@ static int fold_tail(struct cb_fold *fold) {
     return rc == CB_ENOENT ? 0 : rc;
 }
 
+/* The pages that a commit left behind can be used in the next but one. So an empty one, which is
+ * small, makes room; where not even that fits, what comes tries again. */
+static void commit_empty(struct cb_fold *fold) {
+    int rc = cb_views_begin(fold->views);
+    if (rc == 0) {
+        rc = cb_views_commit(fold->views, fold->committed);
+    }
+    (void)rc;
+}
+
 /* The disk or the map is full, or a write failed: nothing of the batch is there, and nothing that
  * is there was hurt. The journal still holds it all, so it is folded again. Where there was no
  * room, in smaller batches: the pages that a commit changes are written anew before the old ones
@@ -250,6 +260,7 @@ static bool give_up_batch(struct cb_fold *fold, int code) {
         if (fold->batch_bytes < BATCH_BYTES_MIN) {
             fold->batch_bytes = BATCH_BYTES_MIN;
         }
+        commit_empty(fold);
     }
     return true;
 }

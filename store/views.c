@@ -84,6 +84,18 @@ static void measure(struct cb_views *views, struct cb_db_txn *txn) {
                           memory_order_relaxed);
 }
 
+/* After a commit. Half full, a second may be too long: a small map is full in less. */
+static void measure_again(struct cb_views *views) {
+    int64_t interval_ms =
+        cb_views_room_bytes(views) > views->quota_bytes / 2 ? QUOTA_INTERVAL_MS : 0;
+    struct cb_db_txn *txn;
+    if (cb_clock_mono_ms() - views->measured_ms >= interval_ms &&
+        cb_db_begin(views->db, false, &txn) == 0) {
+        measure(views, txn);
+        cb_db_abort(&txn);
+    }
+}
+
 static uint64_t quota_of(uint64_t map_bytes) {
     uint64_t most = map_bytes / 100 * QUOTA_PERCENT;
     uint64_t reserve = map_bytes / 3 * 2 < RESERVE_BYTES ? map_bytes / 3 * 2 : RESERVE_BYTES;
@@ -239,14 +251,7 @@ static void end_batch(struct cb_views *views) {
 }
 
 int cb_views_begin(struct cb_views *views) {
-    int rc = cb_db_begin(views->db, true, &views->txn);
-    /* Half full, a second may be too long: a small map is full in less. */
-    int64_t interval_ms =
-        cb_views_room_bytes(views) > views->quota_bytes / 2 ? QUOTA_INTERVAL_MS : 0;
-    if (rc == 0 && cb_clock_mono_ms() - views->measured_ms >= interval_ms) {
-        measure(views, views->txn);
-    }
-    return rc;
+    return cb_db_begin(views->db, true, &views->txn);
 }
 
 uint64_t cb_views_room_bytes(const struct cb_views *views) {
@@ -420,6 +425,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     rc = cb_db_commit(&views->txn);
     end_batch(views);
     if (rc == 0) {
+        measure_again(views);
         cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);
         cb_metric_set(CB_METRIC_FOLD_POSITION, (int64_t)position);
     }

@@ -96,9 +96,9 @@ CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
 void cb_row_touch(struct cb_row *row);
-/* Bytes that may still be filled, as of the last begin. A commit writes each page that it changes
- * anew, and those of the commit before it are not free yet: so what two batches may change is left
- * free, in a small map two thirds of it, and 10 % in any. Any thread. */
+/* Bytes that may still be filled, as measured after a commit. A commit writes each page that it
+ * changes anew, and those of the commit before it are not free yet: so what two batches may change
+ * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */
 uint64_t cb_views_room_bytes(const struct cb_views *views);
 /* Memory that the batch holds. */
 size_t cb_views_batch_bytes(const struct cb_views *views);
