@@ -202,6 +202,7 @@ static int receive(struct cb_downlink *downlink) {
 /* Nothing of the batch was taken: its senders may try again. */
 static void refuse_busy(struct cb_downlink *downlink) {
     for (size_t i = 0; i < downlink->n_batch; i++) {
+        downlink->batch[i].position = 0;
         downlink->batch[i].status =
             downlink->batch[i].status == CB_ACK_REFUSED ? CB_ACK_REFUSED : CB_ACK_BUSY;
     }

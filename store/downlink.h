@@ -14,8 +14,8 @@
 
 struct cb_downlink;
 
-/* Starts the thread. What it is given outlives it. failed is called from it, once, when the disk
- * fails. Errors: CB_ESYS, CB_ENOMEM. */
+/* Starts the thread. What it is given outlives it. failed is called from it, once, when the journal
+ * cannot go on. Errors: CB_ESYS, CB_ENOMEM. */
 CB_MUST_USE int cb_downlink_create(struct cb_link_store *link, struct cb_journal *journal,
                                    struct cb_overlay *overlay, struct cb_fold *fold,
                                    void (*failed)(void *user, int code), void *user,

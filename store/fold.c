@@ -397,6 +397,10 @@ static void *run(void *arg) {
         }
     }
     if (rc != 0) {
+        if (fold->open) {
+            cb_views_abort(fold->views); /* here: a write transaction belongs to its thread */
+            fold->open = false;
+        }
         fold->failed(fold->user, rc);
     }
     return NULL;

@@ -18,8 +18,8 @@ struct cb_store;
  * CB_ECORRUPT, CB_EINVAL, CB_ESYS, CB_ENOMEM. */
 CB_MUST_USE int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url,
                                struct cb_store **out, char **sentence);
-/* A descriptor that becomes readable when the store cannot go on (an error of the disk): the
- * process should say so and exit 1, for its supervisor to start it again. */
+/* A descriptor that becomes readable when the store cannot go on (its data is damaged, or LMDB
+ * refuses to): the process should say so and exit 1, for its supervisor to start it again. */
 int cb_store_failed_fd(const struct cb_store *store);
 /* Stops taking frames, folds what was acked, joins the threads, closes. */
 void cb_store_teardown(struct cb_store **store);

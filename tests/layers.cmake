@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# cmake -DROOT=… -P layers.cmake: arrows run down only. A tier may include of another one just what stands here.
+set(proto_may "proto/")
+set(ingest_may "ingest/|proto/")
+set(store_may "store/|proto/")
+set(query_may "query/|proto/|store/reader\\.h")
+
+foreach(tier proto ingest store query)
+  file(GLOB_RECURSE sources "${ROOT}/${tier}/*.c" "${ROOT}/${tier}/*.h" "${ROOT}/${tier}/*.cpp")
+  list(LENGTH sources n)
+  if(n EQUAL 0)
+    message(FATAL_ERROR "no sources in ${ROOT}/${tier}")
+  endif()
+  foreach(source ${sources})
+    file(STRINGS "${source}" includes REGEX "^#include \"")
+    foreach(include ${includes})
+      if(NOT include MATCHES "^#include \"(${${tier}_may})")
+        message(SEND_ERROR "${source}: ${include} is not below ${tier}")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
