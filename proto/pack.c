@@ -281,18 +281,6 @@ uint64_t cb_pack_uint(struct cb_pack_reader *r, uint64_t max) {
     return t.u;
 }
 
-int64_t cb_pack_int(struct cb_pack_reader *r) {
-    struct cb_pack_token t;
-    if (!take(r, &t)) {
-        return 0;
-    }
-    if (t.type == CB_PACK_INT || (t.type == CB_PACK_UINT && t.u <= INT64_MAX)) {
-        return t.i;
-    }
-    fail(r);
-    return 0;
-}
-
 bool cb_pack_bool(struct cb_pack_reader *r) {
     struct cb_pack_token t;
     return take_type(r, CB_PACK_BOOL, &t) && t.boolean;

@@ -57,7 +57,6 @@ bool cb_pack_peek(const struct cb_pack_reader *r, enum cb_pack_type *out);
 uint32_t cb_pack_array(struct cb_pack_reader *r, uint32_t n_max);
 uint32_t cb_pack_map(struct cb_pack_reader *r, uint32_t n_max);
 uint64_t cb_pack_uint(struct cb_pack_reader *r, uint64_t max);
-int64_t cb_pack_int(struct cb_pack_reader *r);
 bool cb_pack_bool(struct cb_pack_reader *r);
 struct cb_str cb_pack_str(struct cb_pack_reader *r, size_t len_max);
 struct cb_str cb_pack_bin(struct cb_pack_reader *r, size_t len_max);

@@ -14,6 +14,7 @@
 
 #include "proto/clock.h"
 #include "proto/log.h"
+#include "store/folder.h"
 
 enum {
     READERS_MAX = 1024,
@@ -95,16 +96,6 @@ static struct cb_str str_of(MDB_val v) {
     return (struct cb_str){v.mv_data, v.mv_size};
 }
 
-static int sync_folder(const char *path) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return CB_ESYS;
-    }
-    int rc = fsync(fd) == 0 ? 0 : CB_EIO;
-    close(fd);
-    return rc;
-}
-
 /* LMDB syncs its files but not the folder entries that lead to them. */
 static int sync_with_parent(const char *folder) {
     char path[PATH_BYTES];
@@ -113,8 +104,8 @@ static int sync_with_parent(const char *folder) {
         return CB_EINVAL;
     }
     memcpy(path, folder, len + 1);
-    int rc = sync_folder(folder);
-    return rc == 0 ? sync_folder(dirname(path)) : rc;
+    int rc = cb_folder_sync(folder);
+    return rc == 0 ? cb_folder_sync(dirname(path)) : rc;
 }
 
 /* LMDB writes the first two pages of a new file without a sync, and refuses a file that holds only
