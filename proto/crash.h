@@ -14,6 +14,10 @@
  *   journal_before_commit  all of them are
  *   journal_before_ack     committed, not acked
  *   journal_after_ack      acked
+ *   journal_in_trim        some records at the front are deleted, not committed
+ *   journal_after_trim     they are gone
+ *   base_before_check      the views are copied, the file that says that the copy is whole is not
+ *   base_before_prune      a new base is whole, the one before it still there
  *   fold_in_batch          a record is folded in memory
  *   views_before_commit    the rows are written, not committed
  *   fold_before_drop       committed, the overlay still holds what was folded

@@ -21,7 +21,9 @@
     X(CB_ETIMEDOUT, -11, "no answer in time")                                                      \
     X(CB_ECLOSED, -12, "closed")                                                                   \
     X(CB_ESYS, -13, "the system refused a call")                                                   \
-    X(CB_ECORRUPT, -14, "stored data fails its check")
+    X(CB_ECORRUPT, -14, "stored data fails its check")                                             \
+    X(CB_EGONE, -15, "no longer kept")                                                             \
+    X(CB_ESTALE, -16, "written by an older version")
 
 enum cb_err {
 #define CB_ERR_ENUM(name, code, text) name = (code),

@@ -278,7 +278,7 @@ static bool take_version(struct cb_pack_reader *r, uint32_t *n_values, uint64_t 
 }
 
 static int decode_v1(struct cb_pack_reader *r, uint32_t n_values, struct cb_frame *out) {
-    uint64_t kind = cb_pack_uint(r, CB_FRAME_CONTROL);
+    uint64_t kind = cb_pack_uint(r, CB_FRAME_TRIM);
     out->sender = cb_pack_uint(r, UINT64_MAX);
     out->number = cb_pack_uint(r, UINT64_MAX);
     if (n_values != CB_FRAME_HEAD_VALUES || !take_sites(r, out) || kind < 1 || out->number < 1) {
@@ -286,7 +286,7 @@ static int decode_v1(struct cb_pack_reader *r, uint32_t n_values, struct cb_fram
     }
     out->kind = (enum cb_frame_kind)kind;
     out->body = (struct cb_str){(const char *)r->p, (size_t)(r->end - r->p)};
-    if (out->kind == CB_FRAME_CONTROL) { /* its body is cb_control_decode's */
+    if (out->kind != CB_FRAME_BEACONS) { /* their bodies are cb_control_decode's, cb_trim_decode's */
         return out->n_sites == 0 ? 0 : CB_EMALFORMED;
     }
     return body_ok(out) ? 0 : CB_EMALFORMED;

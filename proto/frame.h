@@ -27,6 +27,7 @@ enum {
 enum cb_frame_kind {
     CB_FRAME_BEACONS = 1, /* envelopes and refusals; from anyone who reaches the frame socket */
     CB_FRAME_CONTROL = 2, /* settings and tokens; only from the store itself. See control.h */
+    CB_FRAME_TRIM = 3,    /* the journal's front is gone; only from the store itself. See trim.h */
 };
 
 struct cb_frame_site {

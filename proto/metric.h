@@ -50,6 +50,12 @@
     X(JOURNAL_REFUSED, "chatbeacon_journal_refused_total", "counter",                              \
       "Frames refused: malformed, of a newer version, or no room.")                                \
     X(JOURNAL_POSITION, "chatbeacon_journal_position", "gauge", "Position of the newest frame.")   \
+    X(JOURNAL_FIRST, "chatbeacon_journal_first_position", "gauge",                                 \
+      "Position of the oldest frame that is kept.")                                                \
+    X(JOURNAL_TRIMMED, "chatbeacon_journal_trimmed_total", "counter",                              \
+      "Frames dropped from the front of the journal.")                                             \
+    X(BASE_POSITION, "chatbeacon_base_position", "gauge",                                          \
+      "Position of the newest base, a checked copy of the views; 0 for none.")                     \
     X(FOLD_POSITION, "chatbeacon_fold_position", "gauge", "Position that the views hold.")         \
     X(FOLD_EVENTS, "chatbeacon_fold_events_total", "counter", "Events folded.")                    \
     X(FOLD_COMMITS, "chatbeacon_fold_commits_total", "counter", "Commits of the views.")           \

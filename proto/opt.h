@@ -78,6 +78,12 @@ enum cb_opt_type {
     X(map, "map", CB_OPT_BYTES, CB_OPT_STORE | CB_OPT_QUERY | CB_OPT_UPKEEP, "64G", 16777216,      \
       17592186044416, "BYTES",                                                                     \
       "largest size of each database; at 90 % of it 503 (views of a small one: a third)")          \
+    X(raw_days, "raw-days", CB_OPT_INT, CB_OPT_STORE, "0", 0, 36500, "N",                          \
+      "days for which single events are kept (export, timelines); then the journal is trimmed "    \
+      "and only what is counted stays; 0: for ever")                                               \
+    X(raw_bytes, "raw-bytes", CB_OPT_BYTES, CB_OPT_STORE, "0", 0, 17592186044416, "BYTES",         \
+      "what single events may take on disk before the oldest go, at most three quarters of "       \
+      "--map; 0: no such bound, at 90 % of --map it is 503")                                       \
     X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \
       "folder for the copy: new or empty")                                                         \
     X(from, "from", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "DIR", "folder of a backup")       \

@@ -73,7 +73,11 @@ static void fail(struct stream *stream, int rc) {
         return;
     }
     slot_free(stream);
-    cb_api_refuse(req, rc == CB_EAGAIN ? CB_REFUSE_BUSY : CB_REFUSE_INTERNAL, NULL);
+    cb_api_refuse(req,
+                  rc == CB_EAGAIN  ? CB_REFUSE_BUSY
+                  : rc == CB_EGONE ? CB_REFUSE_GONE
+                                   : CB_REFUSE_INTERNAL,
+                  NULL);
 }
 
 static void stream_turn(struct stream *stream) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/base.h"
 #include "store/folder.h"
 #include "store/snapshot.h"
 #include "store/upkeep.h"
@@ -43,13 +44,29 @@ static int copy_one(struct cb_db *db, const char *to, const char *name) {
     return cb_db_copy(db, folder);
 }
 
+static int copy_base(const char *from, const char *to, uint64_t map_bytes) {
+    struct cb_base base;
+    int rc = cb_base_newest(from, &base);
+    return rc == 0 ? cb_base_copy(from, map_bytes, &base, to) : rc == CB_ENOENT ? 0 : rc;
+}
+
 /* Views first: the journal copied after them holds all that they hold, and maybe more, which the
- * next start folds. */
-static int copy_both(struct cb_reader *reader, const char *to) {
-    int rc = copy_one(cb_views_db(cb_reader_views(reader)), to, "views");
+ * next start folds. Meanwhile nothing is trimmed, so that it begins before them. */
+static int copy_all(struct cb_reader *reader, const char *from, const char *to,
+                    uint64_t map_bytes) {
+    int hold_fd;
+    int rc = cb_folder_hold(from, false, &hold_fd);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = copy_one(cb_views_db(cb_reader_views(reader)), to, "views");
+    if (rc == 0) {
+        rc = copy_base(from, to, map_bytes);
+    }
     if (rc == 0) {
         rc = copy_one(cb_journal_db(cb_reader_journal(reader)), to, "journal");
     }
+    close(hold_fd);
     return rc == 0 ? cb_folder_write_format(to) : rc;
 }
 
@@ -63,7 +80,7 @@ static int copy_data(const char *from, const char *to, const struct cb_opts *opt
     if (rc != 0) {
         return rc;
     }
-    rc = copy_both(reader, to);
+    rc = copy_all(reader, from, to, (uint64_t)opts->map);
     cb_reader_close(&reader);
     return rc == 0 ? 0
                    : cb_upkeep_fail(rc, sentence, "cannot copy %s to %s: %s", from, to,

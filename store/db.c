@@ -243,6 +243,17 @@ int cb_db_copy(struct cb_db *db, const char *folder) {
     return rc == 0 ? sync_copy(folder) : rc;
 }
 
+void cb_db_remove(const char *folder) {
+    static const char *const files[] = {"data.mdb", "data.mdb.new", "lock.mdb"};
+    char path[PATH_BYTES];
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        if (snprintf(path, sizeof(path), "%s/%s", folder, files[i]) < (int)sizeof(path)) {
+            unlink(path);
+        }
+    }
+    rmdir(folder);
+}
+
 void cb_db_check_readers(struct cb_db *db) {
     int dead = 0;
     mdb_reader_check(db->env, &dead);

@@ -28,6 +28,8 @@ void cb_db_close(struct cb_db **db);
 /* Copies a consistent snapshot of the environment, compacted, into a new folder, and syncs it. The
  * writer may go on. Errors: CB_EIO, CB_ESYS. */
 CB_MUST_USE int cb_db_copy(struct cb_db *db, const char *folder);
+/* Removes an environment that nobody has open, and its folder. What is not there is no error. */
+void cb_db_remove(const char *folder);
 /* Clears readers of processes that died. Call now and then. */
 void cb_db_check_readers(struct cb_db *db);
 

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,11 +14,15 @@
 #include "proto/frame.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "store/trim.h"
 
 enum {
     BATCH_FRAMES = 256,            /* frames of one commit */
     BATCH_BYTES = 8 * 1024 * 1024, /* … and their bytes */
     ACK_MAX_BYTES = 4096,
+    TRIM_BYTES =
+        16 * 1024 * 1024, /* of records deleted in one commit: twice what a batch appends */
+    TRIM_PAUSE_MS = 5,    /* between two such commits */
     LOG_INTERVAL_MS = 1000,
 };
 
@@ -37,7 +42,10 @@ struct cb_downlink {
     struct cb_fold *fold;
     void (*failed)(void *user, int code);
     void *user;
-    int stop_fd;
+    int wake_fd; /* to stop, or to trim */
+    atomic_bool stopping;
+    _Atomic uint64_t trim_before; /* records before this position go … */
+    uint64_t trimmed_before;      /* … and so much of it is done and written down */
     pthread_t thread;
     struct taken batch[BATCH_FRAMES];
     size_t n_batch, overlay_bytes;
@@ -218,9 +226,72 @@ static void log_busy(struct cb_downlink *downlink, int code) {
     }
 }
 
+static bool trim_is_due(struct cb_downlink *downlink) {
+    return atomic_load_explicit(&downlink->trim_before, memory_order_relaxed) >
+           downlink->trimmed_before;
+}
+
+/* The frame that says that the records are gone; behind their going, since there may be no room
+ * before it. */
+static int append_trim(struct cb_downlink *downlink, uint64_t before) {
+    struct cb_buf frame;
+    uint64_t position;
+    cb_buf_init(&frame, ACK_MAX_BYTES);
+    int rc = cb_trim_encode(before, cb_journal_head(downlink->journal) + 1, &frame);
+    if (rc == 0) {
+        rc =
+            cb_journal_append(downlink->journal, (struct cb_str){frame.data, frame.len}, &position);
+    }
+    cb_buf_fini(&frame);
+    return rc;
+}
+
+/* A step of what is due, in the open batch. *done is the position up to which all is done once it
+ * is committed. */
+static int trim_step(struct cb_downlink *downlink, uint64_t *done) {
+    uint64_t before = atomic_load_explicit(&downlink->trim_before, memory_order_relaxed);
+    bool left = false;
+    *done = downlink->trimmed_before;
+    if (before <= *done) {
+        return 0;
+    }
+    int rc = cb_journal_trim(downlink->journal, before, TRIM_BYTES, &left);
+    if (rc == 0 && !left) {
+        rc = append_trim(downlink, before);
+        if (rc == 0) {
+            *done = before;
+        }
+        rc = rc == CB_EFULL ? 0 : rc; /* the room is not there before the commit */
+    }
+    return rc;
+}
+
+/* Where no batch comes, or none finds room. */
+static int trim_alone(struct cb_downlink *downlink) {
+    uint64_t done;
+    int rc = cb_journal_begin(downlink->journal);
+    if (rc == 0) {
+        rc = trim_step(downlink, &done);
+        if (rc != 0) {
+            cb_journal_abort(downlink->journal);
+            return rc;
+        }
+        rc = cb_journal_commit(downlink->journal);
+    }
+    if (rc == 0) {
+        downlink->trimmed_before = done;
+        cb_fold_wake(downlink->fold);
+    }
+    return rc;
+}
+
 static int append_batch(struct cb_downlink *downlink) {
+    uint64_t trimmed = downlink->trimmed_before;
     downlink->overlay_bytes = 0;
     int rc = cb_journal_begin(downlink->journal);
+    if (rc == 0) {
+        rc = trim_step(downlink, &trimmed);
+    }
     for (size_t i = 0; rc == 0 && i < downlink->n_batch; i++) {
         rc = take(downlink, &downlink->batch[i]);
         cb_crash_point("journal_in_batch");
@@ -230,7 +301,11 @@ static int append_batch(struct cb_downlink *downlink) {
         return rc;
     }
     cb_crash_point("journal_before_commit");
-    return cb_journal_commit(downlink->journal);
+    rc = cb_journal_commit(downlink->journal);
+    if (rc == 0) {
+        downlink->trimmed_before = trimmed;
+    }
+    return rc;
 }
 
 static int handle_batch(struct cb_downlink *downlink) {
@@ -263,29 +338,67 @@ static int handle_batch(struct cb_downlink *downlink) {
     return rc;
 }
 
+/* The disk's own failures are not the end: what was to go, or to come, comes again. */
+static int outlive(int rc) {
+    return rc == CB_EFULL || rc == CB_EIO ? 0 : rc;
+}
+
+static int turn(struct cb_downlink *downlink, int *got) {
+    int rc = 0;
+    /* Where the last batch found no room, the next will not either unless some is made. */
+    if (trim_is_due(downlink) && !cb_journal_accepting(downlink->journal)) {
+        rc = outlive(trim_alone(downlink));
+    }
+    *got = receive(downlink);
+    if (rc == 0 && downlink->n_batch > 0) {
+        rc = handle_batch(downlink);
+    } else if (rc == 0 && trim_is_due(downlink)) {
+        rc = outlive(trim_alone(downlink));
+    }
+    return rc;
+}
+
 static void *run(void *arg) {
     struct cb_downlink *downlink = arg;
     struct pollfd fds[] = {{.fd = cb_link_frames_fd(downlink->link), .events = POLLIN},
-                           {.fd = downlink->stop_fd, .events = POLLIN}};
+                           {.fd = downlink->wake_fd, .events = POLLIN}};
     for (;;) {
-        int got = receive(downlink);
-        if (downlink->n_batch > 0) {
-            int rc = handle_batch(downlink);
-            if (rc != 0) {
-                cb_log(CB_LOG_ERROR, "journal_failed", "text=\"%s\"", cb_err_text(rc));
-                downlink->failed(downlink->user, rc);
-                return NULL;
-            }
+        bool stop = atomic_load(&downlink->stopping);
+        int got;
+        int rc = turn(downlink, &got);
+        if (rc != 0) {
+            cb_log(CB_LOG_ERROR, "journal_failed", "text=\"%s\"", cb_err_text(rc));
+            downlink->failed(downlink->user, rc);
+            return NULL;
         }
         if (got == CB_ECLOSED) {
             return NULL;
         }
         if (got == CB_EAGAIN) {
-            if (fds[1].revents != 0) {
+            if (stop) {
                 return NULL;
             }
-            poll(fds, 2, -1);
+            /* A trim goes on at once, step by step; where the disk fails, not without a pause. */
+            poll(fds, 2, trim_is_due(downlink) ? TRIM_PAUSE_MS : -1);
+            if (fds[1].revents != 0) {
+                uint64_t woken;
+                ssize_t n = read(downlink->wake_fd, &woken, sizeof(woken));
+                (void)n; /* an eventfd gives 8 bytes */
+            }
         }
+    }
+}
+
+static void wake(struct cb_downlink *downlink) {
+    uint64_t one = 1;
+    ssize_t written = write(downlink->wake_fd, &one, sizeof(one));
+    (void)written; /* an eventfd takes 8 bytes */
+}
+
+void cb_downlink_trim(struct cb_downlink *downlink, uint64_t before) {
+    if (before > atomic_load(&downlink->trim_before)) {
+        atomic_store(&downlink->trim_before, before);
+        wake(downlink);
     }
 }
 
@@ -302,18 +415,19 @@ int cb_downlink_create(struct cb_link_store *link, struct cb_journal *journal,
     downlink->fold = fold;
     downlink->failed = failed;
     downlink->user = user;
-    downlink->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (downlink->stop_fd < 0) {
+    downlink->trimmed_before = cb_journal_first(journal);
+    downlink->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (downlink->wake_fd < 0) {
         goto err_after_downlink;
     }
     if (pthread_create(&downlink->thread, NULL, run, downlink) != 0) {
-        goto err_after_stop_fd;
+        goto err_after_wake_fd;
     }
     *out = downlink;
     return 0;
 
-err_after_stop_fd:
-    close(downlink->stop_fd);
+err_after_wake_fd:
+    close(downlink->wake_fd);
 err_after_downlink:
     free(downlink);
     return CB_ESYS;
@@ -323,12 +437,11 @@ void cb_downlink_destroy(struct cb_downlink **downlink) {
     if (!*downlink) {
         return;
     }
-    uint64_t one = 1;
-    ssize_t written = write((*downlink)->stop_fd, &one, sizeof(one));
-    (void)written; /* an eventfd takes 8 bytes */
+    atomic_store(&(*downlink)->stopping, true);
+    wake(*downlink);
     pthread_join((*downlink)->thread, NULL);
     free_batch(*downlink);
-    close((*downlink)->stop_fd);
+    close((*downlink)->wake_fd);
     free(*downlink);
     *downlink = NULL;
 }

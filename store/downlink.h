@@ -20,6 +20,9 @@ CB_MUST_USE int cb_downlink_create(struct cb_link_store *link, struct cb_journal
                                    struct cb_overlay *overlay, struct cb_fold *fold,
                                    void (*failed)(void *user, int code), void *user,
                                    struct cb_downlink **out);
+/* Has the thread delete the records before position `before`, some with each batch, all in a while
+ * where there is none. It may not go back. Any thread. */
+void cb_downlink_trim(struct cb_downlink *downlink, uint64_t before);
 /* Commits and acks what has arrived, ends the thread, frees. */
 void cb_downlink_destroy(struct cb_downlink **downlink);
 

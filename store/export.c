@@ -118,7 +118,10 @@ int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
     *more = false;
     end = end < snapshot->position ? end : snapshot->position;
     if (cursor->position == 0) {
-        *cursor = (struct cb_export_cursor){1, 0};
+        int rc = cb_journal_oldest(snapshot->journal, &cursor->position);
+        if (rc != 0) {
+            return rc;
+        }
     }
     if (cursor->position > end) {
         return 0;

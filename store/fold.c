@@ -15,6 +15,7 @@
 #include "store/folds/folds.h"
 #include "store/reader.h"
 #include "store/sweep.h"
+#include "store/trim.h"
 
 enum {
     PAUSE_MS = 100, /* between commits, so that the views' fsync leaves the disk to the journal */
@@ -64,6 +65,12 @@ static int fold_control(struct cb_fold_ctx *ctx, const struct cb_frame *frame) {
         rc = (*ops)->control ? (*ops)->control(ctx, &control) : 0;
     }
     return rc;
+}
+
+static int fold_trim(struct cb_fold_ctx *ctx, const struct cb_frame *frame) {
+    uint64_t before;
+    int rc = cb_trim_decode(frame->body, &before);
+    return rc == 0 ? cb_trim_note(ctx->views, before) : rc;
 }
 
 /* The id of a site; CB_SITE_ID_NONE for the empty name and for a site that is not there. */
@@ -131,8 +138,17 @@ int cb_fold_record(struct cb_views *views, const struct cb_journal_record *recor
     }
     struct cb_fold_ctx ctx = {
         .views = views, .position = record->position, .journal_ms = record->journal_ms};
-    rc = frame.kind == CB_FRAME_CONTROL ? fold_control(&ctx, &frame)
-                                        : fold_beacons(&ctx, &frame, n_events);
+    switch (frame.kind) {
+    case CB_FRAME_BEACONS:
+        rc = fold_beacons(&ctx, &frame, n_events);
+        break;
+    case CB_FRAME_CONTROL:
+        rc = fold_control(&ctx, &frame);
+        break;
+    case CB_FRAME_TRIM:
+        rc = fold_trim(&ctx, &frame);
+        break;
+    }
     return rc == CB_EMALFORMED || rc == CB_EINVAL || rc == CB_ENOENT ? CB_ECORRUPT : rc;
 }
 

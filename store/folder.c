@@ -39,8 +39,7 @@ int cb_folder_sync(const char *path) {
     return rc;
 }
 
-/* Writes a whole file so that it is there in full or not at all, also after a power cut. */
-static int write_file(const char *data_dir, const char *name, const char *text) {
+int cb_folder_write_file(const char *data_dir, const char *name, const char *text) {
     char path[PATH_BYTES], fresh[PATH_BYTES + 4];
     int rc = path_of(path, data_dir, name);
     if (rc != 0) {
@@ -105,10 +104,31 @@ static int take_lock(const char *data_dir, int *lock_fd, char **sentence) {
     return 0;
 }
 
+int cb_folder_hold(const char *data_dir, bool alone, int *fd) {
+    char path[PATH_BYTES];
+    int rc = path_of(path, data_dir, "format");
+    if (rc != 0) {
+        return rc;
+    }
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) {
+        return errno == ENOENT ? CB_ENOENT : CB_ESYS;
+    }
+    int locked;
+    do {
+        locked = flock(*fd, alone ? LOCK_EX | LOCK_NB : LOCK_SH);
+    } while (locked != 0 && errno == EINTR);
+    if (locked != 0) {
+        rc = errno == EWOULDBLOCK ? CB_EBUSY : CB_ESYS;
+        close(*fd);
+    }
+    return rc;
+}
+
 int cb_folder_write_format(const char *data_dir) {
     char text[16];
     snprintf(text, sizeof(text), "%d\n", CB_FORMAT_VERSION);
-    return write_file(data_dir, "format", text);
+    return cb_folder_write_file(data_dir, "format", text);
 }
 
 int cb_folder_check_format(const char *data_dir, const char *option, char **sentence) {
@@ -182,7 +202,7 @@ int cb_folder_make_token(const char *data_dir, uint8_t hash[CB_TOKEN_HASH_BYTES]
     size_t len = strlen(text);
     text[len] = '\n';
     text[len + 1] = '\0';
-    int rc = write_file(data_dir, "admin-token", text);
+    int rc = cb_folder_write_file(data_dir, "admin-token", text);
     sodium_memzero(bytes, sizeof(bytes));
     sodium_memzero(text, sizeof(text));
     return rc == 0 ? 0 : fail(rc, sentence, "--data: cannot write %s/admin-token", data_dir);

@@ -18,6 +18,13 @@ CB_MUST_USE int cb_folder_open(const char *data_dir, int *lock_fd, char **senten
 /* Checks DIR/format of a folder that is only read. option names it in *sentence. */
 CB_MUST_USE int cb_folder_check_format(const char *data_dir, const char *option, char **sentence);
 CB_MUST_USE int cb_folder_write_format(const char *data_dir);
+/* Holds the journal's front and the bases as they are while somebody reads them (a lock on
+ * DIR/format, kept by *fd until it is closed). alone: to change them; does not wait. Errors:
+ * CB_EBUSY (alone only: somebody reads), CB_ENOENT (no data folder), CB_ESYS. */
+CB_MUST_USE int cb_folder_hold(const char *data_dir, bool alone, int *fd);
+/* Writes a whole file so that it is there in full or not at all, also after a power cut. Errors:
+ * CB_ESYS, CB_EIO, CB_EINVAL. */
+CB_MUST_USE int cb_folder_write_file(const char *data_dir, const char *name, const char *text);
 /* Syncs the entries of a folder. */
 CB_MUST_USE int cb_folder_sync(const char *path);
 

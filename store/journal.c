@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "proto/clock.h"
+#include "proto/crash.h"
 #include "proto/crc.h"
 #include "proto/frame.h"
 #include "proto/log.h"
@@ -35,13 +36,15 @@ struct cb_journal {
     struct cb_db *db;
     unsigned records, senders;
     uint64_t quota_bytes;
-    _Atomic uint64_t head;
+    _Atomic uint64_t head, first;
     _Atomic uint64_t appended_bytes; /* of frames, since it was opened */
+    _Atomic uint64_t measured_bytes; /* of the map, in use */
     atomic_bool accepting;
     _Atomic int64_t failed_ms; /* when a commit failed; 0 once one succeeded */
     /* the writer's own */
     struct cb_db_txn *txn;
     uint64_t next;                    /* position of the next append */
+    uint64_t kept;                    /* position of the oldest record, in this batch */
     uint64_t batch_bytes, batch_cost; /* of its records; what they take of the map */
     uint64_t used_bytes;              /* as measured last, and what was appended since */
     int64_t measured_ms, pruned_ms, checked_ms;
@@ -73,8 +76,23 @@ int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out)
     return 0;
 }
 
-/* The newest position and its time; leaves 0, 0 for an empty journal. */
-static int find_head(struct cb_db_txn *txn, unsigned table, uint64_t *head, int64_t *last_ms) {
+/* The row of position 1, or the first one behind it. */
+static int seek_first(struct cb_db_cursor *cursor, uint64_t *position) {
+    struct cb_key one = cb_key_position(1);
+    struct cb_str key, value;
+    int rc = cb_db_seek(cursor, cb_key_str(&one), &key, &value);
+    if (rc == 0 && key.len != 8) {
+        rc = CB_ECORRUPT;
+    }
+    if (rc == 0) {
+        *position = cb_be64_get((const uint8_t *)key.p);
+    }
+    return rc;
+}
+
+/* The oldest position, the newest and its time; leaves all as they are for an empty journal. */
+static int find_ends(struct cb_db_txn *txn, unsigned table, uint64_t *first, uint64_t *head,
+                     int64_t *last_ms) {
     struct cb_db_cursor *cursor;
     int rc = cb_db_cursor_open(txn, table, &cursor);
     if (rc != 0) {
@@ -82,7 +100,10 @@ static int find_head(struct cb_db_txn *txn, unsigned table, uint64_t *head, int6
     }
     struct cb_str key, value;
     struct cb_journal_record record;
-    rc = cb_db_last(cursor, &key, &value);
+    rc = seek_first(cursor, first);
+    if (rc == 0) {
+        rc = cb_db_last(cursor, &key, &value);
+    }
     if (rc == 0) {
         rc = key.len == 8 ? cb_journal_record_decode(value, &record) : CB_ECORRUPT;
         rc = rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
@@ -99,18 +120,20 @@ static int find_head(struct cb_db_txn *txn, unsigned table, uint64_t *head, int6
 
 /* The tables, and where the journal ends. Fills journal->next and the time. */
 static int open_tables(struct cb_journal *journal, struct cb_db_txn *txn, bool make) {
-    uint64_t head = 0;
+    uint64_t first = 1, head = 0;
     int64_t last_ms = 0;
     int rc = cb_db_table(txn, "records", make, &journal->records);
     if (rc == 0) {
         rc = cb_db_table(txn, "senders", make, &journal->senders);
     }
     if (rc == 0) {
-        rc = find_head(txn, journal->records, &head, &last_ms);
+        rc = find_ends(txn, journal->records, &first, &head, &last_ms);
     }
     if (rc == 0) {
         journal->next = head + 1;
+        journal->kept = first;
         atomic_store(&journal->head, head);
+        atomic_store(&journal->first, first);
         cb_journal_time_init(&journal->time, last_ms);
     }
     return rc;
@@ -121,6 +144,20 @@ static bool check_room(struct cb_journal *journal) {
     bool room = journal->used_bytes + CB_JOURNAL_RECORD_HEAD + CB_FRAME_MAX < journal->quota_bytes;
     atomic_store_explicit(&journal->accepting, room, memory_order_relaxed);
     return room;
+}
+
+/* Of a read transaction: LMDB shows nobody else which pages are free. */
+static int measure(struct cb_journal *journal) {
+    struct cb_db_txn *txn;
+    int rc = cb_db_begin(journal->db, false, &txn);
+    if (rc == 0) {
+        journal->measured_ms = cb_clock_mono_ms();
+        journal->used_bytes = cb_db_used_bytes(txn);
+        cb_db_abort(&txn);
+        atomic_store_explicit(&journal->measured_bytes, journal->used_bytes, memory_order_relaxed);
+        check_room(journal);
+    }
+    return rc;
 }
 
 static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only,
@@ -147,13 +184,12 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
         cb_db_abort(&txn);
         goto err_after_db;
     }
-    if (!read_only) {
-        journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
-        journal->used_bytes = cb_db_used_bytes(txn);
-        check_room(journal);
-    }
     /* Also a read transaction is committed: that keeps its table handles (mdb_dbi_open). */
     rc = cb_db_commit(&txn);
+    if (rc == 0 && !read_only) {
+        journal->quota_bytes = map_bytes / 100 * QUOTA_PERCENT;
+        rc = measure(journal);
+    }
     if (rc != 0) {
         goto err_after_db;
     }
@@ -171,6 +207,7 @@ int cb_journal_open(const char *data_dir, uint64_t map_bytes, struct cb_journal 
     int rc = open_journal(data_dir, map_bytes, false, out);
     if (rc == 0) {
         cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)cb_journal_head(*out));
+        cb_metric_set(CB_METRIC_JOURNAL_FIRST, (int64_t)cb_journal_first(*out));
     }
     return rc;
 }
@@ -194,18 +231,16 @@ struct cb_db *cb_journal_db(struct cb_journal *journal) {
 }
 
 int cb_journal_begin(struct cb_journal *journal) {
-    int rc = cb_db_begin(journal->db, true, &journal->txn);
+    int64_t mono_ms = cb_clock_mono_ms();
+    int rc = mono_ms - journal->measured_ms >= QUOTA_INTERVAL_MS ? measure(journal) : 0;
+    if (rc == 0) {
+        rc = cb_db_begin(journal->db, true, &journal->txn);
+    }
     if (rc != 0) {
         return rc;
     }
     journal->batch_bytes = journal->batch_cost = 0;
     journal->now_ms = cb_journal_time_now(&journal->time);
-    int64_t mono_ms = cb_clock_mono_ms();
-    if (mono_ms - journal->measured_ms >= QUOTA_INTERVAL_MS) {
-        journal->measured_ms = mono_ms;
-        journal->used_bytes = cb_db_used_bytes(journal->txn);
-        check_room(journal);
-    }
     if (mono_ms - journal->checked_ms >= READERS_INTERVAL_MS) {
         journal->checked_ms = mono_ms;
         cb_db_check_readers(journal->db); /* a reader that died would hold back pages */
@@ -260,11 +295,48 @@ int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t 
     return 0;
 }
 
+int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max, bool *left) {
+    uint64_t bytes = 0, newest = journal->next - 1;
+    int rc = 0;
+    before = before < newest ? before : newest;
+    while (rc == 0 && journal->kept < before && bytes <= bytes_max) {
+        struct cb_key key = cb_key_position(journal->kept);
+        struct cb_str value = {NULL, 0};
+        rc = cb_db_get(journal->txn, journal->records, cb_key_str(&key), &value);
+        rc = rc == 0 ? cb_db_delete(journal->txn, journal->records, cb_key_str(&key)) : rc;
+        if (rc == 0) {
+            bytes += cost_of_record(value.len);
+            journal->kept++;
+            cb_crash_point("journal_in_trim");
+        }
+    }
+    *left = journal->kept < before;
+    return rc == CB_ENOENT ? CB_ECORRUPT : rc; /* a gap */
+}
+
+/* After a commit that trimmed: there is more room than what was measured, and whoever decides about
+ * the next trim must see it. */
+static void note_trimmed(struct cb_journal *journal) {
+    uint64_t first = atomic_load_explicit(&journal->first, memory_order_relaxed);
+    if (journal->kept == first) {
+        return;
+    }
+    cb_metric_add(CB_METRIC_JOURNAL_TRIMMED, (int64_t)(journal->kept - first));
+    cb_metric_set(CB_METRIC_JOURNAL_FIRST, (int64_t)journal->kept);
+    int rc = measure(journal);
+    if (rc != 0) {
+        journal->measured_ms = 0; /* the next batch tries again */
+    }
+    atomic_store_explicit(&journal->first, journal->kept, memory_order_release);
+    cb_crash_point("journal_after_trim");
+}
+
 int cb_journal_commit(struct cb_journal *journal) {
     int rc = cb_db_commit(&journal->txn);
     uint64_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     if (rc != 0) {
         journal->next = head + 1;
+        journal->kept = cb_journal_first(journal);
         journal->used_bytes -= journal->batch_cost;
         atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes,
                                   memory_order_relaxed);
@@ -279,6 +351,7 @@ int cb_journal_commit(struct cb_journal *journal) {
     cb_metric_add(CB_METRIC_JOURNAL_BYTES, (int64_t)journal->batch_bytes);
     cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)(journal->next - 1));
     atomic_store_explicit(&journal->head, journal->next - 1, memory_order_release);
+    note_trimmed(journal);
     return 0;
 }
 
@@ -288,6 +361,7 @@ void cb_journal_abort(struct cb_journal *journal) {
     }
     cb_db_abort(&journal->txn);
     journal->next = atomic_load_explicit(&journal->head, memory_order_relaxed) + 1;
+    journal->kept = cb_journal_first(journal);
     journal->used_bytes -= journal->batch_cost;
     atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes, memory_order_relaxed);
     journal->batch_bytes = journal->batch_cost = 0;
@@ -295,6 +369,14 @@ void cb_journal_abort(struct cb_journal *journal) {
 
 uint64_t cb_journal_head(const struct cb_journal *journal) {
     return atomic_load_explicit(&journal->head, memory_order_acquire);
+}
+
+uint64_t cb_journal_first(const struct cb_journal *journal) {
+    return atomic_load_explicit(&journal->first, memory_order_acquire);
+}
+
+uint64_t cb_journal_used_bytes(const struct cb_journal *journal) {
+    return atomic_load_explicit(&journal->measured_bytes, memory_order_relaxed);
 }
 
 uint64_t cb_journal_appended_bytes(const struct cb_journal *journal) {
@@ -321,10 +403,20 @@ int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
     if (rc != 0) {
         goto err_after_txn;
     }
+    uint64_t first = from;
+    rc = seek_first(reader->cursor, &first);
+    if (rc == 0 && from < first) {
+        rc = CB_EGONE;
+    }
+    if (rc != 0 && rc != CB_ENOENT) {
+        goto err_after_cursor;
+    }
     reader->next = from;
     *out = reader;
     return 0;
 
+err_after_cursor:
+    cb_db_cursor_close(&reader->cursor);
 err_after_txn:
     cb_db_abort(&reader->txn);
 err_after_reader:
@@ -367,4 +459,39 @@ void cb_journal_reader_close(struct cb_journal_reader **reader) {
     cb_db_abort(&(*reader)->txn);
     free(*reader);
     *reader = NULL;
+}
+
+int cb_journal_oldest(struct cb_journal *journal, uint64_t *position) {
+    struct cb_db_txn *txn;
+    struct cb_db_cursor *cursor;
+    int rc = cb_db_begin(journal->db, false, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = cb_db_cursor_open(txn, journal->records, &cursor);
+    if (rc == 0) {
+        *position = 1;
+        rc = seek_first(cursor, position);
+        cb_db_cursor_close(&cursor);
+    }
+    cb_db_abort(&txn);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_journal_time_at(struct cb_journal *journal, uint64_t position, int64_t *ms) {
+    struct cb_db_txn *txn;
+    int rc = cb_db_begin(journal->db, false, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_key key = cb_key_position(position);
+    struct cb_str value;
+    struct cb_journal_record record;
+    rc = cb_db_get(txn, journal->records, cb_key_str(&key), &value);
+    rc = rc == 0 ? cb_journal_record_decode(value, &record) : rc;
+    if (rc == 0) {
+        *ms = record.journal_ms;
+    }
+    cb_db_abort(&txn);
+    return rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
 }

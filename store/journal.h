@@ -2,9 +2,10 @@
  * journal.h: the truth: every frame as it arrived, in order, in an LMDB environment of its own. See
  * FORMAT.md, "Journal".
  *
- * Positions are 1, 2, 3…; keys only ever grow, so an append never searches. Each record carries a
- * CRC-32C, since LMDB 0.9 has no page checksums. One writer thread; any number of readers, each
- * with its own cb_journal_reader. */
+ * Positions are 1, 2, 3…; keys only ever grow, so an append never searches. Records go from the
+ * front only (cb_journal_trim), and the newest never does. Each record carries a CRC-32C, since
+ * LMDB 0.9 has no page checksums. One writer thread; any number of readers, each with its own
+ * cb_journal_reader. */
 #ifndef CB_STORE_JOURNAL_H
 #define CB_STORE_JOURNAL_H
 
@@ -47,12 +48,21 @@ CB_MUST_USE int cb_journal_admit(struct cb_journal *journal, uint64_t sender, ui
  * abort the batch. */
 CB_MUST_USE int cb_journal_append(struct cb_journal *journal, struct cb_str frame,
                                   uint64_t *position);
+/* Deletes records from the front that stand before position `before`, up to about bytes_max of them
+ * (at least one), in this batch. The newest record always stays: it tells the position. *left says
+ * that more could go. Errors: CB_EFULL, CB_EIO; then abort the batch. */
+CB_MUST_USE int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max,
+                                bool *left);
 /* Ends the batch on disk. After an error nothing of it is there. */
 CB_MUST_USE int cb_journal_commit(struct cb_journal *journal);
 void cb_journal_abort(struct cb_journal *journal);
 
 /* The newest committed position, 0 when empty. Any thread. */
 uint64_t cb_journal_head(const struct cb_journal *journal);
+/* The oldest position that is kept, 1 for an empty journal. Any thread. */
+uint64_t cb_journal_first(const struct cb_journal *journal);
+/* Bytes of the map in use: as measured last, about a second ago. Any thread. */
+uint64_t cb_journal_used_bytes(const struct cb_journal *journal);
 /* Bytes of the records appended since it was opened, those of the batch at hand too. Any thread. */
 uint64_t cb_journal_appended_bytes(const struct cb_journal *journal);
 /* Whether there is room under the quota of 90 % of the map, and the last commit did not fail. The
@@ -62,7 +72,8 @@ bool cb_journal_accepting(const struct cb_journal *journal);
 
 /* ---- readers ---- */
 struct cb_journal_reader;
-/* A snapshot of the journal standing before position from. */
+/* A snapshot of the journal standing before position from. Errors: CB_EGONE when the journal begins
+ * behind it (trimmed), CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
                                        struct cb_journal_reader **out);
 /* The next record; out->frame lives until the reader is closed. Errors: CB_ENOENT at the end,
@@ -71,6 +82,12 @@ CB_MUST_USE int cb_journal_reader_open(struct cb_journal *journal, uint64_t from
 CB_MUST_USE int cb_journal_reader_next(struct cb_journal_reader *reader,
                                        struct cb_journal_record *out);
 void cb_journal_reader_close(struct cb_journal_reader **reader);
+/* The oldest position of a fresh snapshot, also where another process trims; 1 for an empty
+ * journal. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_journal_oldest(struct cb_journal *journal, uint64_t *position);
+/* The journal time of the record at a position. Errors: CB_ENOENT, CB_ECORRUPT, CB_EVERSION,
+ * CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_journal_time_at(struct cb_journal *journal, uint64_t position, int64_t *ms);
 
 /* A record's bytes, for tests of the decoder. Errors: CB_EMALFORMED, CB_EVERSION, CB_ECORRUPT. */
 CB_MUST_USE int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out);

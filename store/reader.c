@@ -66,7 +66,8 @@ int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
                    struct cb_reader **out, char **sentence) {
     int64_t until_ms = cb_clock_mono_ms() + wait_ms;
     int rc;
-    while ((rc = open_both(data_dir, map_bytes, out)) == CB_ENOENT &&
+    /* Views of an older version: its store is being started, and makes them anew. */
+    while (((rc = open_both(data_dir, map_bytes, out)) == CB_ENOENT || rc == CB_ESTALE) &&
            cb_clock_mono_ms() < until_ms) {
         nanosleep(&(struct timespec){.tv_nsec = OPEN_RETRY_MS * 1000000L}, NULL);
     }

@@ -19,7 +19,7 @@ struct cb_store;
 
 /* Opens the views of a data folder read-only, for a process that holds no store; waits up to
  * wait_ms for a store to make them. map_bytes must be the store's. *sentence as in store.h. Errors:
- * CB_ENOENT, CB_EVERSION, CB_EIO, CB_ENOMEM. */
+ * CB_ENOENT, CB_EVERSION, CB_ESTALE, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_reader_open(const char *data_dir, uint64_t map_bytes, unsigned wait_ms,
                                struct cb_reader **out, char **sentence);
 /* Borrows the environment of a store of this process (LMDB must not open one twice); the store must
@@ -98,8 +98,8 @@ CB_MUST_USE int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site
                                      bool (*each)(void *user, const struct cb_visitor *visitor),
                                      void *user, bool *more);
 
-/* Where an export goes on: before event `index` of the frame at `position`. Zeros for the
- * beginning. */
+/* Where an export goes on: before event `index` of the frame at `position`. Zeros for the beginning
+ * of what the journal keeps. */
 struct cb_export_cursor {
     uint64_t position;
     uint32_t index;
@@ -118,7 +118,8 @@ struct cb_export_row {
  * position end (at most the snapshot's own), until each returns false or about scan_max events,
  * counted or not, were looked at. *cursor then stands behind the last one looked at, and *more says
  * whether any are left: an export goes on with the same end in a fresh snapshot, so that none is
- * held for long. site NULL: all sites. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+ * held for long. site NULL: all sites. Errors: CB_EGONE (the journal was trimmed past the cursor),
+ * CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
                                    struct cb_export_cursor *cursor, uint64_t end, uint32_t scan_max,
                                    bool (*each)(void *user, const struct cb_export_row *row),

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/log.h"
+#include "store/base.h"
 #include "store/fold.h"
 #include "store/folder.h"
 #include "store/upkeep.h"
@@ -22,16 +24,6 @@ static bool set_paths(struct paths *paths, const char *dir) {
            snprintf(paths->fresh, PATH_BYTES, "%s/rebuild/views", dir) < PATH_BYTES &&
            snprintf(paths->views, PATH_BYTES, "%s/views", dir) < PATH_BYTES &&
            snprintf(paths->old, PATH_BYTES, "%s/views.old", dir) < PATH_BYTES;
-}
-
-/* Removes an LMDB folder: what a rebuild that was cut short has left. */
-static void remove_views(const char *folder) {
-    char path[PATH_BYTES + 16];
-    snprintf(path, sizeof(path), "%s/data.mdb", folder);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/lock.mdb", folder);
-    unlink(path);
-    rmdir(folder);
 }
 
 /* Views folded up to the journal's head. */
@@ -112,6 +104,33 @@ static int compare(struct cb_views *a, struct cb_views *b, FILE *out) {
     return rc;
 }
 
+/* An empty DIR/rebuild, with a base's views in it where the journal does not go back to its first
+ * record. */
+static int make_seed(const struct cb_opts *opts, const struct paths *paths,
+                     struct cb_journal *journal, FILE *out) {
+    struct cb_base base = {0};
+    uint64_t first = cb_journal_first(journal);
+    cb_db_remove(paths->fresh);
+    if (mkdir(paths->work, 0700) != 0 && errno != EEXIST) {
+        return CB_ESYS;
+    }
+    if (first == 1) {
+        return 0;
+    }
+    int rc = cb_base_newest(opts->data, &base);
+    if (rc == CB_ENOENT || (rc == 0 && base.position + 1 < first)) {
+        return CB_EGONE;
+    }
+    if (rc == 0) {
+        rc = cb_base_copy_views(opts->data, (uint64_t)opts->map, &base, paths->work);
+    }
+    if (rc == 0 && out) {
+        fprintf(out, "base: position %" PRIu64 ", %" PRIu64 " rows, its checksum is right\n",
+                base.position, base.rows);
+    }
+    return rc;
+}
+
 /* Makes the new views, and compares them with the old ones where these can be read. */
 static int make_and_compare(const struct cb_opts *opts, const struct paths *paths,
                             struct cb_journal *journal, FILE *out) {
@@ -137,15 +156,16 @@ static int make_and_compare(const struct cb_opts *opts, const struct paths *path
     return rc;
 }
 
-/* Cut short in between, a start finds no views and folds them anew: nothing is lost but time. */
+/* Puts the new views, or none, in the place of the old ones. Cut short in between, a start finds no
+ * views and makes them anew: nothing is lost but time. */
 static int swap(const struct paths *paths, const char *data_dir) {
-    remove_views(paths->old);
+    cb_db_remove(paths->old);
     if ((rename(paths->views, paths->old) != 0 && errno != ENOENT) ||
-        rename(paths->fresh, paths->views) != 0) {
+        (rename(paths->fresh, paths->views) != 0 && errno != ENOENT)) {
         return CB_ESYS;
     }
     int rc = cb_folder_sync(data_dir);
-    remove_views(paths->old);
+    cb_db_remove(paths->old);
     rmdir(paths->work);
     return rc;
 }
@@ -161,12 +181,9 @@ int cb_rebuild(const struct cb_opts *opts, FILE *out, char **sentence) {
         return rc;
     }
     struct cb_journal *journal = NULL;
-    remove_views(paths.fresh);
-    if (mkdir(paths.work, 0700) != 0 && errno != EEXIST) {
-        rc = CB_ESYS;
-    }
+    rc = cb_journal_open(opts->data, (uint64_t)opts->map, &journal);
     if (rc == 0) {
-        rc = cb_journal_open(opts->data, (uint64_t)opts->map, &journal);
+        rc = make_seed(opts, &paths, journal, out);
     }
     if (rc == 0) {
         rc = make_and_compare(opts, &paths, journal, out);
@@ -179,4 +196,47 @@ int cb_rebuild(const struct cb_opts *opts, FILE *out, char **sentence) {
     return rc == 0 ? 0
                    : cb_upkeep_fail(rc, sentence, "cannot rebuild the views in %s: %s", opts->data,
                                     cb_err_text(rc));
+}
+
+/* Whether nothing can be folded on to the views that are there. */
+static int views_end_early(const struct cb_opts *opts, struct cb_journal *journal, bool *early) {
+    struct cb_views *views;
+    uint64_t position = 0;
+    int rc = cb_views_open_read_only(opts->data, (uint64_t)opts->map, &views);
+    if (rc == 0) {
+        struct cb_db_txn *txn;
+        rc = cb_db_begin(cb_views_db(views), false, &txn);
+        if (rc == 0) {
+            rc = cb_views_position(views, txn, &position);
+            cb_db_abort(&txn);
+        }
+        cb_views_close(&views);
+    }
+    *early = rc == CB_ESTALE || position + 1 < cb_journal_first(journal);
+    /* Not there, or made and then cut short before its first commit: a start makes them. */
+    return rc == CB_ESTALE || rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_views_renew(const struct cb_opts *opts, struct cb_journal *journal, char **sentence) {
+    struct paths paths;
+    bool early;
+    if (!set_paths(&paths, opts->data)) {
+        return cb_upkeep_fail(CB_EINVAL, sentence, "--data: the path is too long");
+    }
+    int rc = views_end_early(opts, journal, &early);
+    if (rc != 0 || !early) {
+        return rc;
+    }
+    rc = make_seed(opts, &paths, journal, NULL);
+    if (rc == CB_EGONE || rc == CB_ESTALE) {
+        return cb_upkeep_fail(CB_ECORRUPT, sentence,
+                              "--data: the journal in %s was trimmed, and no base of this version "
+                              "covers what is gone: restore a backup",
+                              opts->data);
+    }
+    if (rc == 0) {
+        cb_log(CB_LOG_INFO, "views_renewed", "journal_first=%" PRIu64, cb_journal_first(journal));
+        rc = swap(&paths, opts->data);
+    }
+    return rc;
 }

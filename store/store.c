@@ -16,8 +16,10 @@
 #include "store/fold.h"
 #include "store/folder.h"
 #include "store/journal.h"
+#include "store/keeper.h"
 #include "store/overlay.h"
 #include "store/snapshot.h"
+#include "store/upkeep.h"
 
 enum { OVERLAY_MAX_BYTES = 64 * 1024 * 1024, CONTROL_MAX_BYTES = 4096 };
 
@@ -31,6 +33,7 @@ struct cb_store {
     struct cb_link_store *link;
     struct cb_answers *answers;
     struct cb_downlink *downlink;
+    struct cb_keeper *keeper; /* NULL: everything is kept */
 };
 
 struct cb_views *cb_store_views(struct cb_store *store) {
@@ -138,6 +141,9 @@ static int open_data(struct cb_store *store, const struct cb_opts *opts, char **
     }
     rc = cb_journal_open(opts->data, (uint64_t)opts->map, &store->journal);
     if (rc == 0) {
+        rc = cb_views_renew(opts, store->journal, sentence);
+    }
+    if (rc == 0) {
         rc = cb_views_open(opts->data, (uint64_t)opts->map, &store->views);
     }
     if (rc == 0) {
@@ -152,7 +158,8 @@ static int open_data(struct cb_store *store, const struct cb_opts *opts, char **
     return rc == 0 ? bootstrap(store, opts, sentence) : rc;
 }
 
-static int start_threads(struct cb_store *store, const struct cb_link_url *url, char **sentence) {
+static int start_threads(struct cb_store *store, const struct cb_opts *opts,
+                         const struct cb_link_url *url, char **sentence) {
     int rc = cb_link_store_create(url, &store->link);
     if (rc != 0) {
         if (asprintf(sentence, "--link: cannot listen on %s: %s", url->frames, cb_err_text(rc)) <
@@ -169,6 +176,9 @@ static int start_threads(struct cb_store *store, const struct cb_link_url *url, 
     if (rc == 0) {
         rc = cb_downlink_create(store->link, store->journal, store->overlay, store->fold, on_failed,
                                 store, &store->downlink);
+    }
+    if (rc == 0) {
+        rc = cb_keeper_create(opts, store->journal, store->views, store->downlink, &store->keeper);
     }
     return rc;
 }
@@ -187,7 +197,7 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, st
         rc = open_data(store, opts, sentence);
     }
     if (rc == 0) {
-        rc = start_threads(store, url, sentence);
+        rc = start_threads(store, opts, url, sentence);
     }
     if (rc != 0) {
         const char *why =
@@ -210,6 +220,7 @@ void cb_store_teardown(struct cb_store **store) {
     }
     /* Against the data's way: no more frames, then what they hold is folded, then the folder is let
      * go. */
+    cb_keeper_destroy(&s->keeper);
     cb_downlink_destroy(&s->downlink);
     cb_answers_destroy(&s->answers);
     cb_fold_destroy(&s->fold);

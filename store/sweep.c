@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sweep.h"
 
+#include "store/trim.h"
+
 enum { DAY_KEY_BYTES = 16, PRODUCERS_MAX = 1024 };
 
 int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[8], uint32_t before,
@@ -93,13 +95,30 @@ static int forget(struct cb_views *views, const struct cb_key *day_key, uint32_t
     return rc == 0 ? delete_row(views, CB_TABLE_SEEN_DAYS, day_key) : rc;
 }
 
-int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
+/* Verdicts of records that are gone; *rows_left is 0 when more may be left. */
+static int forget_verdicts(struct cb_views *views, uint32_t *rows_left) {
+    struct cb_key keys[PRODUCERS_MAX];
+    struct cb_key first = cb_key_verdict(0, 0);
+    uint32_t n, i = 0, max = *rows_left < PRODUCERS_MAX ? *rows_left : PRODUCERS_MAX;
+    uint64_t before;
+    int rc = cb_trim_noted(views, &before);
+    if (rc == 0) {
+        rc = collect(views, CB_TABLE_VERDICTS, &first, 0, keys, max, &n);
+    }
+    while (rc == 0 && i < n && cb_be64_get(keys[i].bytes) < before) {
+        rc = delete_row(views, CB_TABLE_VERDICTS, &keys[i++]);
+    }
+    /* A cursor sees what LMDB has, not what this batch deleted: more is for the next step. */
+    *rows_left = i < max ? *rows_left - i : 0;
+    return rc;
+}
+
+static int forget_producers(struct cb_views *views, uint32_t day, uint32_t rows_left, bool *done) {
     struct cb_key keys[PRODUCERS_MAX];
     static const uint8_t no_producer[8];
     struct cb_key first = cb_key_seen_day(0, 0, no_producer); /* the longest silent come first */
-    uint32_t n, rows_left = rows_max;
+    uint32_t n;
     int rc = collect(views, CB_TABLE_SEEN_DAYS, &first, 0, keys, PRODUCERS_MAX, &n);
-    *done = false;
     for (uint32_t i = 0; rc == 0 && i < n && rows_left > 0 && !*done; i++) {
         /* More than 8 whole days, wherever in its day the last receipt was. */
         *done = keys[i].len != DAY_KEY_BYTES ||
@@ -107,5 +126,15 @@ int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool 
         rc = *done ? 0 : forget(views, &keys[i], &rows_left);
     }
     *done |= n == 0;
+    return rc;
+}
+
+int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
+    uint32_t rows_left = rows_max;
+    *done = false;
+    int rc = forget_verdicts(views, &rows_left);
+    if (rc == 0 && rows_left > 0) {
+        rc = forget_producers(views, day, rows_left, done);
+    }
     return rc == 0 && *done ? note_swept(views, day) : rc;
 }

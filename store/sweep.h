@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * sweep.h: forgets the seen sets of producers that have been silent for 8 days of journal time.
+ * sweep.h: forgets the seen sets of producers that have been silent for 8 days of journal time, and
+ * the verdicts of records that the journal does not keep any more.
  *
  * Ingest refuses what is over 7 days old, so nothing honest comes back for a set that is gone. It
  * is done when the journal's day changes, before that day's first record is folded: by journal time
@@ -22,8 +23,8 @@ static inline uint32_t cb_sweep_day(int64_t journal_ms) {
 CB_MUST_USE int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[8],
                               uint32_t before, uint32_t day);
 
-/* One step within a batch of its own: deletes up to rows_max rows of producers that are due on day.
- * *done says that none is left; the day is then noted as swept. */
+/* One step within a batch of its own: deletes up to rows_max rows of what is due on day. *done says
+ * that none is left; the day is then noted as swept. */
 CB_MUST_USE int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done);
 
 /* The day that was swept last, 0 for none. Within a batch. */

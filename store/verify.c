@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT
  * verify.c: two recounts of the journal against the books that the views show: received and
- * rejected from what frames say, counted through the verdicts; duplicate is the rest. */
+ * rejected from what frames say, counted through the verdicts; duplicate is the rest. A trimmed
+ * journal is recounted behind the newest base, from that one's books on. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "proto/frame.h"
+#include "store/base.h"
+#include "store/folder.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
 #include "store/upkeep.h"
 
-enum { EXPORT_SCAN = 100000, SITE_NAME_BYTES = CB_SITE_MAX + 1 };
+enum { EXPORT_SCAN = 100000, SITE_NAME_BYTES = CB_SITE_MAX + 1, PATH_BYTES = 4096 };
 
-/* A site's books as the journal has them, beside those of the views. */
+/* A site's books as the journal has them (behind those of the base), beside those of the views. */
 struct tally {
     char name[SITE_NAME_BYTES];
-    struct cb_books views;
+    struct cb_books views, base;
     uint64_t received, events, counted, rejected[CB_REFUSAL_MAX + 1];
 };
 
@@ -23,8 +27,9 @@ struct verify {
     struct cb_reader *reader;
     struct tally *tallies; /* [0]: no site */
     size_t n_tallies, last;
-    uint64_t end; /* the views' position */
-    uint64_t records, bytes, head;
+    uint64_t end;     /* the views' position */
+    uint64_t counted; /* the recount begins behind this position: 0, or the base's */
+    uint64_t records, bytes, first, head;
 };
 
 int cb_upkeep_fail(int code, char **sentence, const char *format, ...) {
@@ -86,6 +91,82 @@ static int read_books(struct verify *verify) {
     return rc;
 }
 
+/* What the books were at the base. Sites that the views do not know are none of theirs either. */
+static bool add_base(void *user, struct cb_str name, const struct cb_site *site) {
+    struct verify *verify = user;
+    tally_of(verify, name)->base.received = site->id; /* the id, until the books are read */
+    return true;
+}
+
+static int read_base_books(struct verify *verify, const struct cb_opts *opts,
+                           const struct cb_base *base) {
+    char folder[PATH_BYTES];
+    struct cb_views *views;
+    struct cb_reader *reader;
+    struct cb_snapshot *snapshot;
+    int rc = cb_base_path(opts->data, base, folder, sizeof(folder));
+    if (rc == 0) {
+        rc = cb_views_open_read_only(folder, (uint64_t)opts->map, &views);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = cb_reader_of(views, NULL, &reader);
+    if (rc != 0) {
+        goto err_after_views;
+    }
+    rc = cb_snapshot_begin(reader, &snapshot);
+    if (rc != 0) {
+        goto err_after_reader;
+    }
+    cb_snapshot_sites(snapshot, add_base, verify);
+    for (size_t i = 0; i < verify->n_tallies; i++) {
+        struct tally *tally = &verify->tallies[i];
+        /* Nowhere has no row among the sites; any other without one is younger than the base. */
+        uint32_t site = (uint32_t)tally->base.received;
+        tally->base = (struct cb_books){0};
+        if (i == 0 || site != CB_SITE_ID_NONE) {
+            cb_snapshot_books(snapshot, site, &tally->base);
+        }
+    }
+    cb_snapshot_end(&snapshot);
+err_after_reader:
+    cb_reader_close(&reader);
+err_after_views:
+    cb_views_close(&views);
+    return rc;
+}
+
+/* The newest base must be sound, and there where the journal needs it. */
+static int read_base(struct verify *verify, const struct cb_opts *opts, FILE *out,
+                     char **sentence) {
+    struct cb_base base = {0};
+    int rc = cb_base_newest(opts->data, &base);
+    if (rc == CB_ENOENT && verify->first == 1) {
+        return 0;
+    }
+    if (rc == CB_ENOENT || (rc == 0 && base.position + 1 < verify->first)) {
+        return cb_upkeep_fail(CB_ECORRUPT, sentence,
+                              "the journal begins at position %" PRIu64
+                              ", and no base covers what is gone",
+                              verify->first);
+    }
+    if (rc == 0) {
+        rc = cb_base_check(opts->data, (uint64_t)opts->map, &base);
+    }
+    if (rc != 0) {
+        return cb_upkeep_fail(rc, sentence, "the base at position %" PRIu64 " is not sound: %s",
+                              base.position, cb_err_text(rc));
+    }
+    fprintf(out, "base: position %" PRIu64 ", %" PRIu64 " rows, its checksum is right\n",
+            base.position, base.rows);
+    if (verify->first > 1) {
+        verify->counted = base.position;
+        rc = read_base_books(verify, opts, &base);
+    }
+    return rc;
+}
+
 static void tally_frame(struct verify *verify, const struct cb_frame *frame) {
     for (uint32_t i = 0; i < frame->n_sites; i++) {
         tally_of(verify, frame->sites[i].name)->received += frame->sites[i].received;
@@ -117,7 +198,7 @@ static int read_journal(struct verify *verify, struct cb_journal *journal, char 
     if (!frame) {
         return CB_ENOMEM;
     }
-    int rc = cb_journal_reader_open(journal, 1, &reader);
+    int rc = cb_journal_reader_open(journal, verify->first, &reader);
     if (rc == 0) {
         struct cb_journal_record record;
         while ((rc = cb_journal_reader_next(reader, &record)) == 0) {
@@ -128,7 +209,8 @@ static int read_journal(struct verify *verify, struct cb_journal *journal, char 
             if (rc != 0) {
                 break;
             }
-            if (frame->kind == CB_FRAME_BEACONS && record.position <= verify->end) {
+            if (frame->kind == CB_FRAME_BEACONS && record.position > verify->counted &&
+                record.position <= verify->end) {
                 tally_frame(verify, frame);
             }
         }
@@ -149,7 +231,7 @@ static bool count_row(void *user, const struct cb_export_row *row) {
 }
 
 static int recount(struct verify *verify) {
-    struct cb_export_cursor cursor = {0};
+    struct cb_export_cursor cursor = {verify->counted + 1, 0};
     bool more = true;
     int rc = 0;
     while (rc == 0 && more) {
@@ -162,6 +244,16 @@ static int recount(struct verify *verify) {
         }
     }
     return rc;
+}
+
+/* Puts the base's books under what was counted behind it. */
+static void add_base_books(struct tally *tally) {
+    tally->received += tally->base.received;
+    tally->counted += tally->base.counted;
+    tally->events += tally->base.counted + tally->base.duplicate;
+    for (unsigned i = 0; i <= CB_REFUSAL_MAX; i++) {
+        tally->rejected[i] += tally->base.rejected[i];
+    }
 }
 
 /* Prints a site's line; false when journal and views disagree, or the books do not balance. */
@@ -199,11 +291,23 @@ static bool report(const struct tally *tally, FILE *out) {
 
 int cb_verify(const struct cb_opts *opts, FILE *out, char **sentence) {
     struct verify verify = {0};
+    int hold_fd;
     int rc = cb_reader_open(opts->data, (uint64_t)opts->map, 0, &verify.reader, sentence);
     if (rc != 0) {
         return rc;
     }
+    rc = cb_folder_hold(opts->data, false, &hold_fd);
+    if (rc != 0) {
+        cb_reader_close(&verify.reader);
+        return cb_upkeep_fail(rc, sentence, "cannot hold %s: %s", opts->data, cb_err_text(rc));
+    }
     rc = read_books(&verify);
+    if (rc == 0) {
+        rc = cb_journal_oldest(cb_reader_journal(verify.reader), &verify.first);
+    }
+    if (rc == 0) {
+        rc = read_base(&verify, opts, out, sentence);
+    }
     if (rc == 0) {
         rc = read_journal(&verify, cb_reader_journal(verify.reader), sentence);
     }
@@ -214,14 +318,15 @@ int cb_verify(const struct cb_opts *opts, FILE *out, char **sentence) {
     }
     if (rc == 0) {
         fprintf(out,
-                "journal: %" PRIu64 " records, %" PRIu64
+                "journal: %" PRIu64 " records from position %" PRIu64 " on, %" PRIu64
                 " bytes, every checksum and frame is sound\n",
-                verify.records, verify.bytes);
+                verify.records, verify.first, verify.bytes);
         fprintf(out, "views: position %" PRIu64 " of %" PRIu64 "\n", verify.end, verify.head);
         rc = recount(&verify);
     }
     bool sound = true;
     for (size_t i = 0; rc == 0 && i < verify.n_tallies; i++) {
+        add_base_books(&verify.tallies[i]);
         sound &= report(&verify.tallies[i], out);
     }
     if (rc == 0 && !sound) {
@@ -230,6 +335,7 @@ int cb_verify(const struct cb_opts *opts, FILE *out, char **sentence) {
             "the books do not follow from the journal; stop the store and run chatbeacon rebuild");
     }
     free(verify.tallies);
+    close(hold_fd);
     cb_reader_close(&verify.reader);
     if (rc != 0 && !*sentence) {
         rc = cb_upkeep_fail(rc, sentence, "cannot verify %s: %s", opts->data, cb_err_text(rc));

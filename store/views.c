@@ -52,16 +52,14 @@ struct cb_views {
                                                     guessable */
 };
 
-static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make) {
-    for (unsigned i = 0; i < CB_TABLE_COUNT; i++) {
-        int rc = cb_db_table(txn, table_names[i], make, &views->tables[i]);
-        if (rc != 0) {
-            return rc;
-        }
-    }
+/* The version is looked at first: views of another version may lack tables. */
+static int check_version(struct cb_views *views, struct cb_db_txn *txn, bool make) {
     struct cb_key key = cb_key_meta(CB_META_VERSION);
     struct cb_str value;
-    int rc = cb_db_get(txn, views->tables[CB_TABLE_META], cb_key_str(&key), &value);
+    int rc = cb_db_table(txn, table_names[CB_TABLE_META], make, &views->tables[CB_TABLE_META]);
+    if (rc == 0) {
+        rc = cb_db_get(txn, views->tables[CB_TABLE_META], cb_key_str(&key), &value);
+    }
     if (rc == CB_ENOENT && make) {
         uint8_t version[4];
         cb_be32_put(version, CB_VIEWS_VERSION);
@@ -69,9 +67,19 @@ static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make)
                          (struct cb_str){(const char *)version, sizeof(version)});
     }
     if (rc == 0) {
-        rc = value.len != 4                                              ? CB_ECORRUPT
-             : cb_be32_get((const uint8_t *)value.p) != CB_VIEWS_VERSION ? CB_EVERSION
-                                                                         : 0;
+        uint32_t version = value.len == 4 ? cb_be32_get((const uint8_t *)value.p) : 0;
+        rc = version == 0                 ? CB_ECORRUPT
+             : version > CB_VIEWS_VERSION ? CB_EVERSION
+             : version < CB_VIEWS_VERSION ? CB_ESTALE
+                                          : 0;
+    }
+    return rc;
+}
+
+static int open_tables(struct cb_views *views, struct cb_db_txn *txn, bool make) {
+    int rc = check_version(views, txn, make);
+    for (unsigned i = 0; rc == 0 && i < CB_TABLE_COUNT; i++) {
+        rc = cb_db_table(txn, table_names[i], make, &views->tables[i]);
     }
     return rc;
 }

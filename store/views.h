@@ -14,7 +14,7 @@
 #include "store/db.h"
 #include "store/key.h"
 
-enum { CB_VIEWS_VERSION = 1 };
+enum { CB_VIEWS_VERSION = 2 };
 
 /* X(symbol, name in LMDB). The rows are in FORMAT.md. */
 #define CB_TABLES(X)                                                                               \
@@ -51,7 +51,7 @@ static inline uint32_t cb_grain_minutes(enum cb_grain grain) {
 }
 
 /* Rows of the table meta. */
-enum { CB_META_POSITION = 0, CB_META_VERSION = 1, CB_META_SWEPT_DAY = 2 };
+enum { CB_META_POSITION = 0, CB_META_VERSION = 1, CB_META_SWEPT_DAY = 2, CB_META_TRIMMED = 3 };
 
 struct cb_views;
 
@@ -66,8 +66,8 @@ struct cb_row {
     struct cb_row *next; /* of its hash slot */
 };
 
-/* Opens (or makes) DIR/views. Errors: those of cb_db_open, CB_EVERSION when a newer version wrote
- * them. */
+/* Opens (or makes) DIR/views. Errors: those of cb_db_open; CB_EVERSION when a newer version wrote
+ * them, CB_ESTALE when an older one did. */
 CB_MUST_USE int cb_views_open(const char *data_dir, uint64_t map_bytes, struct cb_views **out);
 /* Opens DIR/views read-only, for a process that only reads. Errors: CB_ENOENT when they are not
  * there yet; others as above. */
