@@ -12,10 +12,10 @@ export class Rig {
    * target: serve, ingest, store or query. The last three run apart. link: where the store listens, an ipc folder of
    * its own unless told; way: where ingest looks for it, if not there.
    */
-  constructor(t, target, { link, way, sites = "demo", ingest_args = [] } = {}) {
+  constructor(t, target, { link, way, sites = "demo", store_args = [], ingest_args = [] } = {}) {
     this.link = link ?? `ipc://${join(temporaryFolder(t), "link")}`;
     this.way = way ?? this.link;
-    Object.assign(this, { t, target, sites, ingest_args, dir: temporaryFolder(t) });
+    Object.assign(this, { t, target, sites, store_args, ingest_args, dir: temporaryFolder(t) });
     this.address = `${host}:0`;
     this.processes = new Map();
     /** What clients talk to; its fields change with each start. */
@@ -25,7 +25,7 @@ export class Rig {
 
   #args(name) {
     const data = ["--data", this.dir];
-    const store = ["--sites", this.sites];
+    const store = ["--sites", this.sites, ...this.store_args];
     const ingest = ["--ingest", this.address, ...this.ingest_args];
     const query = ["--query", this.address];
     if (name === "serve") return [name, ...data, ...store, ...ingest, ...query];

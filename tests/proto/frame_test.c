@@ -262,7 +262,7 @@ static void the_header_keeps_its_rules(void **state) {
     REFUSED("\x96\xa4"
             "cb.f\x01\x00\xcf\0\0\0\0\0\0\0\x05\x01\x90"); /* kind 0 */
     REFUSED("\x96\xa4"
-            "cb.f\x01\x03\xcf\0\0\0\0\0\0\0\x05\x01\x90"); /* kind 3 */
+            "cb.f\x01\x04\xcf\0\0\0\0\0\0\0\x05\x01\x90"); /* kind 4 */
     REFUSED("\x96\xa4"
             "cb.f\x01\x01\xcf\0\0\0\0\0\0\0\x05\x00\x90"); /* number 0 */
     REFUSED("\x95\xa4"
@@ -479,6 +479,8 @@ static void a_control_frame_carries_its_body(void **state) {
     cb_buf_fini(&wire);
     REFUSED("\x96\xa4"
             "cb.f\x01\x02\x05\x01" ONE); /* sites are for beacons */
+    REFUSED("\x96\xa4"
+            "cb.f\x01\x03\x05\x01" ONE);
 }
 
 int main(void) {
