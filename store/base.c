@@ -340,10 +340,27 @@ int cb_base_copy(const char *data_dir, uint64_t map_bytes, const struct cb_base 
     return rc == 0 ? finish(to_dir, bases, fresh, base) : rc;
 }
 
+static int position_now(struct cb_views *views, uint64_t *position) {
+    struct cb_db_txn *txn;
+    int rc = cb_db_begin(cb_views_db(views), false, &txn);
+    if (rc == 0) {
+        rc = cb_views_position(views, txn, position);
+        cb_db_abort(&txn);
+    }
+    return rc;
+}
+
 int cb_base_make(const char *data_dir, uint64_t map_bytes, struct cb_views *views,
                  const atomic_bool *stop, struct cb_base *out) {
     char bases[PATH_BYTES], fresh[PATH_BYTES];
-    int rc = make_new(data_dir, bases, fresh, PATH_BYTES);
+    uint64_t position;
+    int rc = position_now(views, &position);
+    if (rc == 0 && cb_base_newest(data_dir, out) == 0 && out->position == position) {
+        return 0; /* the fold has not moved since */
+    }
+    if (rc == 0) {
+        rc = make_new(data_dir, bases, fresh, PATH_BYTES);
+    }
     if (rc != 0) {
         return rc;
     }

@@ -25,10 +25,11 @@ CB_MUST_USE int cb_base_newest(const char *data_dir, struct cb_base *out);
 CB_MUST_USE int cb_base_path(const char *data_dir, const struct cb_base *base, char *path,
                              size_t path_bytes);
 
-/* Copies a snapshot of open views into a new base, reads the copy back from disk and compares, then
- * removes the older ones. Holds a read transaction meanwhile, so the views grow by what the fold
- * changes in that time. *stop, looked at now and then, ends it early (CB_ECLOSED). Errors:
- * CB_EFULL, CB_EIO, CB_ECORRUPT (the copy differs), CB_ESYS, CB_ENOMEM; then the older ones stay.
+/* Copies a snapshot of open views into a new base (unless the newest is of their position), reads
+ * the copy back from disk and compares, then removes the older ones. Holds a read transaction
+ * meanwhile, so the views grow by what the fold changes in that time. *stop, looked at now and
+ * then, ends it early (CB_ECLOSED). Errors: CB_EFULL, CB_EIO, CB_ECORRUPT (the copy differs),
+ * CB_ESYS, CB_ENOMEM; then the older ones stay.
  */
 CB_MUST_USE int cb_base_make(const char *data_dir, uint64_t map_bytes, struct cb_views *views,
                              const atomic_bool *stop, struct cb_base *out);

@@ -30,6 +30,7 @@ enum disk_step_kind {
     DISK_RENAME,
     DISK_FRAME,
     DISK_ACK,
+    DISK_TIME,
     DISK_SYNC
 };
 
@@ -39,9 +40,9 @@ struct disk_step {
     uint32_t target;  /* ENTRY, RENAME: what the name leads to, DISK_NEVER when it is removed */
     uint32_t folder;  /* RENAME: the new folder */
     uint32_t durable; /* the first cut at which it must be there */
-    uint64_t offset;  /* DATA; SIZE: the size; FRAME, ACK: the position */
+    uint64_t offset;  /* DATA; SIZE: the size; FRAME, ACK, TIME: the position */
     struct cb_str name, name_to; /* ENTRY, RENAME */
-    struct cb_str data;          /* DATA, FRAME; points into the log */
+    struct cb_str data;          /* DATA, FRAME, TIME; points into the log */
     bool dsync;
 };
 

@@ -159,7 +159,12 @@ static bool load_entry(struct disk *disk, const struct power_entry *entry, struc
         return add_rename(disk, entry, name);
     case POWER_FRAME:
     case POWER_ACK:
-        step = add_step(disk, entry->kind == POWER_ACK ? DISK_ACK : DISK_FRAME, DISK_NEVER);
+    case POWER_TIME:
+        step = add_step(disk,
+                        entry->kind == POWER_ACK    ? DISK_ACK
+                        : entry->kind == POWER_TIME ? DISK_TIME
+                                                    : DISK_FRAME,
+                        DISK_NEVER);
         step->offset = entry->offset;
         step->data = data;
         return true;

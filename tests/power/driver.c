@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * driver.c: what is recorded: a store that starts in no folder, takes a few hundred commits of
- * frames, folds in between, and is started again four times, twice after a sudden end.
+ * frames, folds in between, makes bases and trims the journal behind them, and is started again
+ * four times, twice after a sudden end.
  *
  * power_driver FOLDER [early]: makes FOLDER/data. Each start is a process of its own, as LMDB wants
  * it; in every other one the fold runs beside the commits, in a thread. With `early` a batch is
@@ -17,9 +18,11 @@
 #include "proto/control.h"
 #include "proto/frame.h"
 #include "proto/log.h"
+#include "store/base.h"
 #include "store/fold.h"
 #include "store/folder.h"
 #include "store/journal.h"
+#include "store/trim.h"
 #include "tests/power/power.h"
 
 enum {
@@ -31,6 +34,8 @@ enum {
     FRAMES_MAX = 5, /* of a batch */
     EVENTS_MAX = 9, /* of a frame, but for a large one now and then */
     LARGE_EVENTS = 400,
+    TRIM_BATCHES = 20, /* from one base to the next */
+    TRIM_BYTES = 8192, /* of records that go in one commit */
 };
 
 static const char *const sites[] = {"demo", "shop", "blog"};
@@ -100,6 +105,11 @@ static void commit(struct driver *driver) {
     must(cb_journal_commit(driver->journal), "commit");
     if (!driver->early && last > 0) {
         ack(driver, last);
+    }
+    if (last > 0) {
+        int64_t ms;
+        must(cb_journal_time_at(driver->journal, last, &ms), "time");
+        note(driver, POWER_TIME, last, (struct cb_str){(const char *)&ms, sizeof(ms)});
     }
     driver->n_frames = 0;
 }
@@ -218,6 +228,26 @@ static void batch(struct driver *driver) {
     commit(driver);
 }
 
+/* A base of the views as they are, and the journal's front goes up to it, a few records with each
+ * batch. */
+static void trim(struct driver *driver) {
+    struct cb_base base;
+    bool left = true;
+    must(cb_base_make(driver->dir, POWER_MAP_BYTES, driver->views, NULL, &base), "base");
+    while (left) {
+        begin(driver);
+        must(cb_journal_trim(driver->journal, base.position + 1, TRIM_BYTES, &left), "trim");
+        frame(driver);
+        if (!left) {
+            must(cb_trim_encode(base.position + 1, cb_journal_head(driver->journal) + 1,
+                                next_frame(driver)),
+                 "trim frame");
+            append(driver);
+        }
+        commit(driver);
+    }
+}
+
 /* ---- the fold ---- */
 
 static void *run_fold(void *arg) {
@@ -296,6 +326,9 @@ static void start(struct driver *driver, int n) {
             wake_fold(driver, false);
         } else if (i % 3 == 2) {
             must(cb_fold_catch_up(driver->fold), "fold");
+        }
+        if (i % TRIM_BATCHES == TRIM_BATCHES - 1) {
+            trim(driver);
         }
     }
     if (sudden) {

@@ -29,6 +29,7 @@ enum power_kind {
     /* noted by the driver */
     POWER_FRAME, /* offset: a position; data: the frame that is about to be committed there */
     POWER_ACK,   /* offset: everything up to this position was acked */
+    POWER_TIME, /* offset: everything up to this position … data: … has this journal time, i64 */
 };
 
 struct power_entry {

@@ -12,9 +12,11 @@
 
 #include "proto/control.h"
 #include "proto/frame.h"
+#include "store/base.h"
 #include "store/fold.h"
 #include "store/folder.h"
 #include "store/journal.h"
+#include "store/upkeep.h"
 #include "tests/power/power.h"
 #include "tests/power/recount.h"
 
@@ -22,6 +24,7 @@ enum { DIGEST_BYTES = 32, SENDERS_MAX = 16, WINDOW = 64, AFTER = 6, PATH_BYTES =
 
 struct sent {
     struct cb_str frame;
+    int64_t journal_ms;
     uint64_t sender, number;
     uint8_t views[DIGEST_BYTES]; /* of the views once this frame is folded */
 };
@@ -90,6 +93,13 @@ static bool open_store(struct store *store, const char *dir, struct verdict *ver
     if (rc != 0) {
         return fail(verdict, "the journal does not open: %s", cb_err_text(rc));
     }
+    const struct cb_opts opts = {.data = dir, .map = POWER_MAP_BYTES};
+    rc = cb_views_renew(&opts, store->journal, &text);
+    if (rc != 0) {
+        fail(verdict, "the views cannot be made anew: %s", text ? text : cb_err_text(rc));
+        free(text);
+        return false;
+    }
     rc = cb_views_open(dir, POWER_MAP_BYTES, &store->views);
     if (rc != 0) {
         return fail(verdict, "the views do not open: %s", cb_err_text(rc));
@@ -151,16 +161,34 @@ static int digest_views(struct cb_views *views, uint8_t digest[DIGEST_BYTES]) {
     return rc;
 }
 
-/* Every record from the first on is the frame that was sent there, up to and with head. */
+/* What the journal lacks at its front is held by a base, which is sound. */
+static bool check_base(struct store *store, struct verdict *verdict) {
+    struct cb_base base = {0};
+    uint64_t first = cb_journal_first(store->journal);
+    int rc = cb_base_newest(store->dir, &base);
+    if (rc == CB_ENOENT && first == 1) {
+        return true;
+    }
+    if (rc != 0 || base.position + 1 < first) {
+        return fail(verdict, "the journal begins at %llu, the newest base is at %llu: %s",
+                    (unsigned long long)first, (unsigned long long)base.position, cb_err_text(rc));
+    }
+    rc = cb_base_check(store->dir, POWER_MAP_BYTES, &base);
+    return rc == 0 || fail(verdict, "the base at %llu is damaged: %s",
+                           (unsigned long long)base.position, cb_err_text(rc));
+}
+
+/* Every record from the first that is kept on is the frame that was sent there, up to and with
+ * head. */
 static bool check_journal(const struct oracle *oracle, struct store *store, uint64_t head,
                           struct verdict *verdict) {
     struct cb_journal_reader *reader;
     struct cb_journal_record record;
-    if (cb_journal_reader_open(store->journal, 1, &reader) != 0) {
+    uint64_t position = cb_journal_first(store->journal) - 1;
+    if (cb_journal_reader_open(store->journal, position + 1, &reader) != 0) {
         return fail(verdict, "the journal cannot be read");
     }
     bool good = true;
-    uint64_t position = 0;
     int rc;
     while (good && (rc = cb_journal_reader_next(reader, &record)) == 0) {
         position++;
@@ -286,7 +314,7 @@ static bool check_store(const struct oracle *oracle, struct store *store,
         return fail(verdict, "the journal ends at %llu, but only %llu were sent",
                     (unsigned long long)head, (unsigned long long)due->noted);
     }
-    if (!check_journal(oracle, store, head, verdict) ||
+    if (!check_journal(oracle, store, head, verdict) || !check_base(store, verdict) ||
         !check_senders(oracle, store, head, verdict)) {
         return false;
     }
@@ -317,6 +345,11 @@ bool oracle_check(const struct oracle *oracle, const char *data_dir, const struc
                   char *sentence, size_t len) {
     struct store store;
     struct verdict verdict = {sentence, len};
+    if (due->without_views) {
+        char path[PATH_BYTES];
+        snprintf(path, sizeof(path), "%s/views", data_dir);
+        cb_db_remove(path);
+    }
     bool good =
         open_store(&store, data_dir, &verdict) && check_store(oracle, &store, due, &verdict);
     close_store(&store);
@@ -326,8 +359,14 @@ bool oracle_check(const struct oracle *oracle, const char *data_dir, const struc
 /* ---- learning ---- */
 
 static bool learn_frames(struct oracle *oracle, const struct disk *disk) {
+    uint64_t timed = 0;
     for (uint32_t i = 0; i < disk_n_steps(disk); i++) {
         const struct disk_step *step = disk_step(disk, i);
+        if (step->kind == DISK_TIME) {
+            for (; timed < step->offset && timed < oracle->n_sent; timed++) {
+                memcpy(&oracle->sent[timed + 1].journal_ms, step->data.p, sizeof(int64_t));
+            }
+        }
         if (step->kind != DISK_FRAME) {
             continue;
         }
@@ -346,46 +385,34 @@ static bool learn_frames(struct oracle *oracle, const struct disk *disk) {
     return oracle->n_sent > 0;
 }
 
-/* Folds the journal record by record into fresh views. */
-static bool learn_views(struct oracle *oracle, const char *data_dir, const char *scratch,
-                        struct verdict *verdict) {
-    struct cb_journal *journal = NULL;
+/* Folds what was noted, frame by frame, into fresh views. */
+static bool learn_views(struct oracle *oracle, const char *scratch, struct verdict *verdict) {
     struct cb_views *views = NULL;
-    struct cb_journal_reader *reader = NULL;
-    struct cb_journal_record record;
     struct recount *recount = recount_create();
-    int rc = recount ? cb_journal_open(data_dir, POWER_MAP_BYTES, &journal) : CB_ENOMEM;
+    int rc = recount ? 0 : CB_ENOMEM;
     rc = rc == 0 ? cb_views_open(scratch, POWER_MAP_BYTES, &views) : rc;
     rc = rc == 0 ? digest_views(views, oracle->sent[0].views) : rc;
-    rc = rc == 0 ? cb_journal_reader_open(journal, 1, &reader) : rc;
     bool good = rc == 0;
-    while (good && (rc = cb_journal_reader_next(reader, &record)) == 0) {
-        struct sent *sent = &oracle->sent[record.position];
+    for (uint64_t position = 1; good && position <= oracle->n_sent; position++) {
+        struct sent *sent = &oracle->sent[position];
+        const struct cb_journal_record record = {position, sent->journal_ms, sent->frame};
         uint64_t n_events = 0;
-        if (record.position > oracle->n_sent || !cb_str_eq(record.frame, sent->frame)) {
-            good = fail(verdict, "record %llu was not noted", (unsigned long long)record.position);
-            break;
-        }
         rc = cb_views_begin(views);
         rc = rc == 0 ? cb_fold_record(views, &record, &n_events) : rc;
-        rc = rc == 0 ? cb_views_commit(views, record.position) : rc;
+        rc = rc == 0 ? cb_views_commit(views, position) : rc;
         rc = rc == 0 ? digest_views(views, sent->views) : rc;
-        recount_add(recount, record.frame);
+        recount_add(recount, sent->frame);
         good = rc == 0 && recount_equals(recount, views, verdict->sentence, verdict->len);
     }
-    if (rc != CB_ENOENT && rc != 0) {
+    if (rc != 0) {
         good = fail(verdict, "%s", cb_err_text(rc));
     }
-    if (reader) {
-        cb_journal_reader_close(&reader);
-    }
     cb_views_close(&views);
-    cb_journal_close(&journal);
     recount_destroy(&recount);
     return good;
 }
 
-struct oracle *oracle_create(const struct disk *disk, const char *data_dir, const char *scratch) {
+struct oracle *oracle_create(const struct disk *disk, const char *scratch) {
     char sentence[256] = "the log holds no frames";
     struct verdict verdict = {sentence, sizeof(sentence)};
     struct oracle *oracle = calloc(1, sizeof(*oracle));
@@ -393,7 +420,7 @@ struct oracle *oracle_create(const struct disk *disk, const char *data_dir, cons
         oracle->sent = calloc(1, sizeof(*oracle->sent));
     }
     if (!oracle || !oracle->sent || !learn_frames(oracle, disk) ||
-        !learn_views(oracle, data_dir, scratch, &verdict)) {
+        !learn_views(oracle, scratch, &verdict)) {
         fprintf(stderr, "power: no reference: %s\n", sentence);
         return NULL;
     }

@@ -11,16 +11,17 @@
 
 struct oracle;
 
-/* Learns the frames from the log's notes, and from the data folder as the driver left it what the
- * views must hold after each of them: every position is folded by itself into fresh views in
- * scratch, and compared with a recount. Prints a sentence and returns NULL when that fails. */
-struct oracle *oracle_create(const struct disk *disk, const char *data_dir, const char *scratch);
+/* Learns the frames from the log's notes, and what the views must hold after each of them: every
+ * position is folded by itself into fresh views in scratch, and compared with a recount. Prints a
+ * sentence and returns NULL when that fails. */
+struct oracle *oracle_create(const struct disk *disk, const char *scratch);
 
 /* What the image must, and may, hold. */
 struct oracle_due {
-    uint64_t acked; /* everything up to here was acked before the cut */
-    uint64_t noted; /* nothing above this was on its way */
-    bool go_on;     /* also take further frames, and start once more */
+    uint64_t acked;     /* everything up to here was acked before the cut */
+    uint64_t noted;     /* nothing above this was on its way */
+    bool go_on;         /* also take further frames, and start once more */
+    bool without_views; /* they are removed first: journal and base must do */
 };
 
 /* Starts on data_dir (changing it) and checks. False: sentence says what was broken. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * rebuild.c: crash images from a log, each opened and checked.
  *
- * power_rebuild LOG DATA SCRATCH [images=N] [seed=S] [drop=all|folders|data|meta] [expect=damage]
- * power_rebuild LOG DATA SCRATCH whole
- * DATA is the folder as the driver left it; SCRATCH an empty folder, best in memory. Exit 0: no
+ * power_rebuild LOG SCRATCH [images=N] [seed=S] [drop=all|folders|data|meta] [expect=damage]
+ * power_rebuild LOG SCRATCH whole
+ * SCRATCH is an empty folder, best in memory. Exit 0: no
  * image was damaged (or, with expect=damage, some were). `whole` only writes the image of the whole
  * log to SCRATCH/whole, to be compared with what the driver left.
  *
@@ -34,14 +34,15 @@ enum {
     PATH_BYTES = 4096,
     FIRST_START_WEIGHT = 64,
     FLOATING_WEIGHT_MAX = 16,
-    GO_ON_EACH = 8, /* one image in so many takes further frames */
+    GO_ON_EACH = 8,         /* one image in so many takes further frames */
+    WITHOUT_VIEWS_EACH = 6, /* one in so many loses its views first */
 };
 
 static const char *const kind_names[] = {"prefix", "subset", "torn"};
 static const char *const drop_names[] = {"none", "all", "folders", "data", "meta"};
 
 struct options {
-    const char *log, *data, *scratch;
+    const char *log, *scratch;
     uint64_t n_images, seed;
     enum disk_drop drop;
     bool expect_damage, whole;
@@ -182,6 +183,7 @@ static void work(struct disk *disk, const struct oracle *oracle, const struct op
             }
         }
         due.go_on = i % GO_ON_EACH == 0;
+        due.without_views = i % WITHOUT_VIEWS_EACH == 1;
         setitimer(ITIMER_PROF, &limit, NULL);
         remove_tree(folder);
         disk_cut(disk, image->cut);
@@ -249,13 +251,12 @@ static int report(const struct options *options, const struct plan *plan, uint32
 
 static bool parse(int argc, char **argv, struct options *options) {
     *options = (struct options){.n_images = 20000, .seed = 1};
-    if (argc < 4) {
+    if (argc < 3) {
         return false;
     }
     options->log = argv[1];
-    options->data = argv[2];
-    options->scratch = argv[3];
-    for (int i = 4; i < argc; i++) {
+    options->scratch = argv[2];
+    for (int i = 3; i < argc; i++) {
         if (strncmp(argv[i], "images=", 7) == 0) {
             options->n_images = strtoull(argv[i] + 7, NULL, 10);
         } else if (strncmp(argv[i], "seed=", 5) == 0) {
@@ -300,7 +301,7 @@ int main(int argc, char **argv) {
     snprintf(inner, sizeof(inner), "%s/reference", options.scratch);
     struct oracle *oracle = NULL;
     if (mkdir(inner, 0700) == 0) {
-        oracle = oracle_create(disk, options.data, inner);
+        oracle = oracle_create(disk, inner);
     }
     remove_tree(inner);
     struct progress *progress = power_shared(sizeof(*progress));

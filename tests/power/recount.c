@@ -109,6 +109,9 @@ void recount_add(struct recount *recount, struct cb_str bytes) {
     if (cb_frame_decode(bytes.p, bytes.len, frame) != 0) {
         return;
     }
+    if (frame->kind == CB_FRAME_TRIM) {
+        return; /* nothing that was counted goes with its record */
+    }
     if (frame->kind == CB_FRAME_CONTROL) {
         add_control(recount, frame->body);
         return;

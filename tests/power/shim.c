@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,6 +31,10 @@ static int log_fd = -1;
 static char root[PATH_BYTES];
 static size_t root_len;
 
+/* Held over an entry and what it notes: a process that ends in one thread must not cut short what
+ * another one writes, here or in the log. */
+static pthread_mutex_t entry_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
 static void *real(const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
     if (!found) {
@@ -49,7 +54,10 @@ static void put(const struct power_entry *entry, const char *name, const struct 
     for (int i = 0; i < n_data; i++) {
         parts[2 + i] = data[i];
     }
-    if (REAL(writev)(log_fd, parts, 2 + n_data) != (ssize_t)bytes) {
+    pthread_mutex_lock(&entry_lock);
+    ssize_t done = REAL(writev)(log_fd, parts, 2 + n_data);
+    pthread_mutex_unlock(&entry_lock);
+    if (done != (ssize_t)bytes) {
         _exit(72); /* a log with a hole would prove nothing */
     }
 }
@@ -191,6 +199,12 @@ int creat(const char *path, mode_t mode) {
     return open_recorded(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
+void _exit(int status) {
+    pthread_mutex_lock(&entry_lock);
+    REAL(_exit)(status);
+    __builtin_unreachable();
+}
+
 /* Writes at offset, or where the descriptor stands when that is -1. */
 static ssize_t write_recorded(int fd, const struct iovec *parts, int n, off_t offset) {
     uint64_t ino;
@@ -208,8 +222,10 @@ static ssize_t write_recorded(int fd, const struct iovec *parts, int n, off_t of
                                 .ino = ino,
                                 .offset = (uint64_t)at,
                                 .data_bytes = bytes};
+    pthread_mutex_lock(&entry_lock);
     put(&entry, "", parts, n);
     ssize_t done = offset < 0 ? REAL(writev)(fd, parts, n) : REAL(pwritev)(fd, parts, n, offset);
+    pthread_mutex_unlock(&entry_lock);
     if (done != (ssize_t)bytes) {
         put_unknown("a write that was cut short");
     }

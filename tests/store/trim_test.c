@@ -341,6 +341,8 @@ static void test_base_stops(void **state) {
     struct cb_base base, again;
     fill(rig, 1, 10);
     assert_int_equal(cb_base_make(rig->dir, RIG_MAP_BYTES, rig->views, NULL, &base), 0);
+    assert_int_equal(cb_base_make(rig->dir, RIG_MAP_BYTES, rig->views, NULL, &again), 0);
+    assert_same_base(&base, &again); /* of the same position: the same one */
     fill(rig, 20, 10);
     assert_int_equal(cb_base_make(rig->dir, RIG_MAP_BYTES, rig->views, &stop, &again), CB_ECLOSED);
     assert_int_equal(cb_base_newest(rig->dir, &again), 0);
