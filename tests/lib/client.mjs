@@ -2,28 +2,36 @@
 // What the end-to-end tests say to a running chatbeacon.
 import { randomBytes } from "node:crypto";
 import http from "node:http";
+import { checkAnswer } from "./openapi.mjs";
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
 export const hex = (bytes) => randomBytes(bytes).toString("hex");
 
-/** A request. Resolves to {status, headers, text, json()}; rejects when the connection breaks. */
-export function request(url, { method = "GET", headers = {}, body } = {}) {
+/**
+ * A request. Resolves to {status, headers, text, json()}; rejects when the connection breaks, and when the answer is not one
+ * that openapi.json describes, unless the service is another one (`undescribed`).
+ */
+export function request(
+  url,
+  { method = "GET", headers: sent = {}, body, undescribed = false } = {},
+) {
   return new Promise((resolve, reject) => {
-    const req = http.request(url, { method, headers, agent }, (res) => {
+    const req = http.request(url, { method, headers: sent, agent }, (res) => {
       const chunks = [];
       res.on("data", (chunk) => chunks.push(chunk));
       res.on("error", reject);
       res.on("end", () => {
         const bytes = Buffer.concat(chunks);
         const text = bytes.toString("utf8");
-        resolve({
-          status: res.statusCode,
-          headers: res.headers,
-          bytes,
-          text,
-          json: () => JSON.parse(text),
-        });
+        const { statusCode: status, headers } = res;
+        const answer = { status, headers, bytes, text, json: () => JSON.parse(text) };
+        try {
+          if (!undescribed) checkAnswer(method, url, answer);
+          resolve(answer);
+        } catch (error) {
+          reject(error);
+        }
       });
     });
     req.on("error", reject);
