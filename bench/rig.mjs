@@ -25,43 +25,60 @@ export function part() {
 
 /**
  * Runs the generator against a server of tests/lib. options: name → value, true for a switch. Resolves to its figures (its
- * JSON); rejects when it fails, which a difference in the audit is, unless `audit` is false.
+ * JSON); rejects when it fails, which a difference in the audit is. ended() is called at the end of the run, when answers that
+ * are due still come and the audit is still to be.
  */
-export async function load(server, options, { audit = true } = {}) {
+export async function load(server, options, { ended = () => {} } = {}) {
   const dir = mkdtempSync(join(tmpdir(), "chatbeacon-load-"));
   const json = join(dir, "figures");
   const given = Object.entries(options).flatMap(([name, value]) =>
     value === true ? [`--${name}`] : [`--${name}`, `${value}`],
   );
-  const audited = audit
-    ? ["--audit", server.query, "--token-file", join(server.dir, "admin-token")]
-    : [];
+  const audited = ["--audit", server.query, "--token-file", join(server.dir, "admin-token")];
   const args = ["--url", server.ingest, "--json", json, ...audited, ...given];
   const child = spawn(generator, args, { stdio: ["ignore", "pipe", "pipe"] });
   const kill = () => child.kill("SIGKILL");
   process.on("exit", kill);
   let text = "";
   child.stdout.on("data", (data) => (text += data));
-  child.stderr.on("data", (data) => (text += data));
+  let lines = "";
+  const last = new RegExp(`^ *${options.duration} s `, "m");
+  child.stderr.on("data", (data) => {
+    const before = last.test(lines);
+    lines += data;
+    if (!before && last.test(lines)) ended();
+  });
   const [code, signal] = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (...how) => resolve(how));
   });
   process.off("exit", kill);
   try {
-    if (code !== 0) throw new Error(`chatbeacon-load ended with ${code ?? signal}:\n${text}`);
+    if (code !== 0)
+      throw new Error(`chatbeacon-load ended with ${code ?? signal}:\n${lines}${text}`);
     return { ...JSON.parse(readFileSync(json, "utf8")), text };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
+/** True when a process has ended (its memory is nobody's then). */
+function gone(pid) {
+  try {
+    return !readFileSync(`/proc/${pid}/status`, "utf8").includes("RssAnon");
+  } catch {
+    return true;
+  }
+}
+
 /** Looks at the anonymous memory of processes, {name: pid}, until stop(), which says the most of each in bytes. */
 export function watchProcesses(pids) {
-  const most = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, anonymousBytes(pid)]));
+  const most = Object.fromEntries(
+    Object.entries(pids).map(([name, pid]) => [name, anonymousBytes(pid)]),
+  );
   const timer = setInterval(() => {
     for (const [name, pid] of Object.entries(pids))
-      most[name] = Math.max(most[name], anonymousBytes(pid));
+      if (!gone(pid)) most[name] = Math.max(most[name], anonymousBytes(pid));
   }, 50);
   return {
     stop() {
@@ -72,37 +89,35 @@ export function watchProcesses(pids) {
 }
 
 /**
- * Lets a process of tests/lib run for runMs and stand still for stopMs, in turn, until end(). share(): what part of the time it
- * ran since the last share().
+ * Lets a process of tests/lib run for runMs and stand still for stopMs, in turn, from begin() to end(), which says what part of
+ * that time it ran.
  */
-export function slowDown(target, runMs, stopMs) {
-  let running = true;
-  let [ran, since, turned] = [0, performance.now(), performance.now()];
-  let stopped;
+export function slowed(target, runMs, stopMs) {
+  let stopping, over, start, ran, turned;
   const turn = (on) => {
     const now = performance.now();
-    if (running) ran += now - turned;
+    if (!on) ran += now - turned;
     target.signal(on ? "SIGCONT" : "SIGSTOP");
-    [running, turned] = [on, now];
+    turned = now;
   };
-  const over = (async () => {
-    while (!stopped) {
-      turn(false);
-      await pause(stopMs);
-      turn(true);
-      await pause(runMs);
-    }
-  })();
   return {
-    share() {
-      turn(running);
-      const part = ran / (performance.now() - since);
-      [ran, since] = [0, performance.now()];
-      return part;
+    begin() {
+      stopping = false;
+      [ran, start, turned] = [0, performance.now(), performance.now()];
+      over = (async () => {
+        while (!stopping) {
+          turn(false);
+          await pause(stopMs);
+          turn(true);
+          await pause(runMs);
+        }
+        ran += performance.now() - turned;
+        return ran / (performance.now() - start);
+      })();
     },
-    async end() {
-      stopped = true;
-      await over;
+    end() {
+      stopping = true;
+      return over;
     },
   };
 }
