@@ -18,6 +18,8 @@ enum {
     TOKEN_MAX = 512,
     SOCKET_TIMEOUT_S = 20,
     POLL_MS = 50,
+    STILL_MS = 500,             /* the books stand still when two looks so far apart agree … */
+    STILL_MAX_MS = 20000,       /* … and if they never do, somebody else is sending */
     TOTALS = CB_PLAN_NAMES + 3, /* of a site: by name, then these of the books: */
     COUNTED = CB_PLAN_NAMES,
     DUPLICATE,
@@ -238,9 +240,16 @@ static void compare(const struct cb_audit *audit, uint64_t (*acked)[CB_PLAN_NAME
 }
 
 int cb_audit_begin(struct cb_audit *audit, int64_t since_ms, char **sentence) {
+    int64_t deadline_ms = cb_clock_mono_ms() + STILL_MAX_MS;
+    uint64_t last;
     audit->since_ms = since_ms;
     *sentence = NULL;
     int rc = read_books(audit, sentence);
+    do {
+        last = since(audit, COUNTED);
+        nanosleep(&(struct timespec){0, STILL_MS * 1000000}, NULL);
+        rc = rc ? rc : read_books(audit, sentence);
+    } while (!rc && last != since(audit, COUNTED) && cb_clock_mono_ms() < deadline_ms);
     rc = rc ? rc : read_totals(audit, sentence);
     if (!rc)
         memcpy(audit->before, audit->now, audit->n_sites * sizeof *audit->now);

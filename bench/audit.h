@@ -17,8 +17,9 @@ CB_MUST_USE int cb_audit_create(const struct cb_load_url *url, const char *token
                                 struct cb_audit **out);
 void cb_audit_destroy(struct cb_audit **audit);
 
-/* Remembers what is counted now. since_ms: nothing that will be sent is older. Errors: CB_ECLOSED,
- * CB_EMALFORMED (no such answer; *sentence, heap, says which), CB_ENOMEM. */
+/* Remembers what is counted, once what was acked before is folded (the books stand still).
+ * since_ms: nothing that will be sent is older. Errors: CB_ECLOSED, CB_EMALFORMED (no such answer;
+ * *sentence, heap, says which), CB_ENOMEM. */
 CB_MUST_USE int cb_audit_begin(struct cb_audit *audit, int64_t since_ms, char **sentence);
 
 struct cb_audit_result {
