@@ -62,6 +62,12 @@ export async function load(server, options, { ended = () => {} } = {}) {
   }
 }
 
+/** Seconds of processor time that a process has used. */
+export function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100; // utime, stime: USER_HZ is 100
+}
+
 /** True when a process has ended (its memory is nobody's then). */
 function gone(pid) {
   try {
