@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "ingest/pace.h"
 #include "ingest/reply.h"
 #include "proto/clock.h"
 #include "proto/crash.h"
@@ -41,6 +42,8 @@ struct builder {
 struct load {
     struct builder *builder; /* NULL while it is flying */
     size_t bytes;            /* its part of held */
+    size_t ahead_bytes;      /* held when it was opened, which was at … */
+    int64_t opened_ms;
     struct cb_ticket **tickets;
     size_t n_tickets, cap_tickets;
     struct load *prev, *next; /* closed ones in order, flying ones, or the pool */
@@ -52,6 +55,7 @@ struct cb_batch {
     struct event *flush, *deadline;
     bool flush_due;
     size_t held;
+    struct cb_pace pace;
     struct load *open;
     struct load *closed, **closed_end;
     struct load *flying;
@@ -126,9 +130,21 @@ static void deadline_passed(evutil_socket_t fd, short what, void *arg) {
     flush_soon(b);
 }
 
+bool cb_batch_has_room(struct cb_batch *b, size_t bytes) {
+    size_t held = b->held + bytes;
+    if (held > b->opts.held_max_bytes)
+        return false;
+    if (held <= CB_PACE_LEAST_BYTES)
+        return true;
+    int64_t now_ms = cb_clock_mono_ms(), oldest_ms = 0;
+    if (b->first)
+        oldest_ms = now_ms - (b->first->deadline_ms - b->opts.ack_timeout_ms);
+    return held <= cb_pace_limit(&b->pace, oldest_ms, now_ms);
+}
+
 int cb_batch_open(struct cb_batch *b, struct cb_http_req *req, size_t bytes,
                   struct cb_ticket **out) {
-    if (b->held + bytes > b->opts.held_max_bytes)
+    if (!cb_batch_has_room(b, bytes))
         return CB_EFULL;
     struct cb_ticket *t = b->idle_tickets;
     if (t)
@@ -212,6 +228,8 @@ static struct load *load_open(struct cb_batch *b) {
     }
     l->builder = builder;
     l->bytes = 0;
+    l->ahead_bytes = b->held;
+    l->opened_ms = cb_clock_mono_ms();
     l->n_tickets = 0;
     l->prev = l->next = NULL;
     b->open = l;
@@ -349,6 +367,9 @@ void cb_batch_acked(void *user, void *tag, enum cb_uplink_result result, uint64_
             l->tickets[i]->failed = true;
         release(b, l->tickets[i]);
     }
+    int64_t now_ms = cb_clock_mono_ms();
+    cb_pace_took(&b->pace, result == CB_UPLINK_OK ? l->ahead_bytes + l->bytes : 0,
+                 now_ms - l->opened_ms, now_ms);
     b->held -= l->bytes;
     *(l->prev ? &l->prev->next : &b->flying) = l->next;
     if (l->next)
@@ -368,6 +389,7 @@ int cb_batch_create(struct event_base *base, const struct cb_batch_opts *opts,
         return CB_ENOMEM;
     b->opts = *opts;
     b->closed_end = &b->closed;
+    cb_pace_init(&b->pace, opts->ack_timeout_ms);
     b->flush = event_new(base, -1, 0, flush, b);
     b->deadline = evtimer_new(base, deadline_passed, b);
     if (!b->flush || !b->deadline) {
@@ -384,10 +406,6 @@ void cb_batch_bind(struct cb_batch *batch, struct cb_uplink *uplink) {
 
 size_t cb_batch_held_bytes(const struct cb_batch *batch) {
     return batch->held;
-}
-
-size_t cb_batch_held_max_bytes(const struct cb_batch *batch) {
-    return batch->opts.held_max_bytes;
 }
 
 static void loads_free(struct cb_batch *b, struct load *l, bool tickets) {

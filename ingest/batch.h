@@ -4,7 +4,8 @@
  *
  * Frames gather while the loop is busy and leave at once when it is idle: at the end of a turn the
  * open frame is sent when fewer than two are in flight or it holds 64 KB. Events that wait for the
- * store (open and in flight) are bounded by held_max_bytes. A request is answered exactly once: by
+ * store (open and in flight) are bounded by held_max_bytes, and by what a slow store will ack in
+ * time. A request is answered exactly once: by
  * its acks, or with 503 when they do not come within the ack timeout. One per thread, on its event
  * base. */
 #ifndef CB_INGEST_BATCH_H
@@ -42,9 +43,11 @@ cb_uplink_acked_fn cb_batch_acked;
 
 /* Events that wait for the store, in bytes. */
 size_t cb_batch_held_bytes(const struct cb_batch *batch);
-size_t cb_batch_held_max_bytes(const struct cb_batch *batch);
+/* Whether so many more may wait: within held_max_bytes, and within what a slow store will have
+ * acked in time (pace.h). */
+bool cb_batch_has_room(struct cb_batch *batch, size_t bytes);
 
-/* A ticket for a request whose body is of that many bytes. Errors: CB_EFULL past held_max_bytes,
+/* A ticket for a request whose body is of that many bytes. Errors: CB_EFULL without room,
  * CB_ENOMEM: the request is still the caller's. */
 CB_MUST_USE int cb_batch_open(struct cb_batch *batch, struct cb_http_req *req, size_t bytes,
                               struct cb_ticket **out);

@@ -191,6 +191,10 @@ static void hold(struct cb_worker *w, struct cb_http_req *req, const struct site
 void cb_events_handle(struct cb_worker *w, struct cb_http_req *req, bool settled) {
     struct cb_beacon *b = w->beacon;
     bool queued;
+    if (!cb_batch_has_room(w->batch, req->body.len)) { /* before any work is done for it */
+        cb_reply_busy(req);
+        return;
+    }
     if (read_ack(req, &queued)) {
         struct cb_fault fault = {CB_REFUSE_BAD_REQUEST, "ack may only be queued", "ack"};
         cb_events_refuse_body(w, req, &fault);

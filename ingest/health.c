@@ -23,7 +23,7 @@ static const char *unready(const struct cb_worker *w) {
         return "the store is not ready";
     if (!w->hello_accepting)
         return "the store has no room";
-    if (cb_batch_held_bytes(w->batch) >= cb_batch_held_max_bytes(w->batch))
+    if (!cb_batch_has_room(w->batch, 1))
         return "too many events wait for the store";
     return NULL;
 }

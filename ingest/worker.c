@@ -16,9 +16,10 @@
 #include "proto/log.h"
 
 enum {
-    TICK_MS = 20,          /* how often a draining thread looks whether it is done */
-    DRAIN_EXTRA_MS = 2000, /* beyond the ack timeout, for the answers to be read */
-    WRITE_TIMEOUTS = 3,    /* request timeouts for a client to take what it was answered */
+    CALLBACKS_PER_TURN = 128, /* of requests, before acks are looked for again */
+    TICK_MS = 20,             /* how often a draining thread looks whether it is done */
+    DRAIN_EXTRA_MS = 2000,    /* beyond the ack timeout, for the answers to be read */
+    WRITE_TIMEOUTS = 3,       /* request timeouts for a client to take what it was answered */
     RESEND_MS = 1000,
     STREAM_MAX_BYTES = 65536, /* ingest has no streams */
 };
@@ -97,6 +98,23 @@ static int limits_create(struct cb_worker *w, const struct cb_opts *opts, char *
     return err ? err : cb_proxies_create(opts->proxies, &w->proxies, sentence);
 }
 
+/* Acks come first, and requests in turns of a few (uplink.h): else the store stands idle while
+ * thousands of them are answered. */
+static struct event_base *base_create(void) {
+    struct event_config *config = event_config_new();
+    if (!config)
+        return NULL;
+    struct event_base *base = NULL;
+    if (event_config_set_max_dispatch_interval(config, NULL, CALLBACKS_PER_TURN, 1) == 0)
+        base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (base && event_base_priority_init(base, 2) != 0) {
+        event_base_free(base);
+        base = NULL;
+    }
+    return base;
+}
+
 int cb_worker_create(const struct cb_opts *opts, const struct cb_link_url *url, const char *host,
                      uint16_t port, bool first, struct cb_worker **out, char **sentence) {
     struct cb_http_opts http;
@@ -107,7 +125,7 @@ int cb_worker_create(const struct cb_opts *opts, const struct cb_link_url *url, 
     cb_verdict_init(&w->verdict);
     w->ack_timeout_ms = (unsigned)opts->ack_timeout;
     w->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    w->base = event_base_new();
+    w->base = base_create();
     int err = w->stop_fd < 0 ? CB_ESYS : w->base ? 0 : CB_ENOMEM;
     if (!err) {
         w->stop = event_new(w->base, w->stop_fd, EV_READ | EV_PERSIST, stop, w);

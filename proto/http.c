@@ -193,20 +193,26 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg) {
     sweep(arg, SWEEP_LATE);
 }
 
-static void on_flush(evutil_socket_t fd, short what, void *arg) {
-    (void)fd;
-    (void)what;
-    struct cb_http *http = arg;
-    cb_http_now(http);
+void cb_http_flush(struct cb_http *http) {
+    http->flushing = true; /* what gets dirty meanwhile is met further down */
     while (http->dirty_first) {
         struct cb_http_conn *conn = http->dirty_first;
         http->dirty_first = conn->next_dirty;
         if (!http->dirty_first)
             http->dirty_final = NULL;
         conn->dirty = false;
+        http->n_dirty--;
         cb_http_conn_flush(conn);
     }
     http->flushing = false;
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    struct cb_http *http = arg;
+    cb_http_now(http);
+    cb_http_flush(http);
 }
 
 /* ---- set-up ---- */

@@ -2,9 +2,10 @@
  * http_conn.c: a connection: when it reads, hands requests over, writes, and ends.
  *
  * Turn of a connection: readable → advance (hands over every complete request) → handlers answer,
- * now or later, into out → dirty → flush (one send) → advance (what the buffer still holds) → read
- * on. Only what is called from the event loop (readable, writable, flush, late) closes a
- * connection; a reply never does, so handlers may reply to anything at any time.
+ * now or later, into out → dirty → flush (one send; at the end of the turn, or when many are dirty,
+ * so that a turn of thousands of requests needs no buffers for all) → advance (what the buffer
+ * still holds) → read on. Only what is called from the event loop (readable, writable, flush, late)
+ * closes a connection; a reply never does, so handlers may reply to anything at any time.
  *
  * Reading stops while requests wait or bytes are unsent. It is not taken from the poll set for
  * that: a client that waits for its answer sends nothing, so usually no event comes; when one does
@@ -73,6 +74,7 @@ void cb_http_conn_dirty(struct cb_http_conn *conn) {
     if (conn->dirty)
         return;
     conn->dirty = true;
+    http->n_dirty++;
     conn->next_dirty = NULL;
     if (http->dirty_final)
         http->dirty_final->next_dirty = conn;
@@ -270,7 +272,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct cb_http_conn *conn = arg;
     cb_http_now(conn->http);
-    if (conn->phase == CB_HTTP_LINGERING)
+    if (conn->http->n_dirty >= CB_HTTP_DIRTY_MAX) {
+        conn->pins++;
+        cb_http_flush(conn->http);
+        conn->pins--;
+    }
+    if (conn->fd < 0)
+        cb_http_conn_release(conn);
+    else if (conn->phase == CB_HTTP_LINGERING)
         linger_read(conn);
     else if (is_streaming(conn))
         peek(conn);

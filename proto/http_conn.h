@@ -26,6 +26,7 @@ enum {
     CB_HTTP_BLOCK_BYTES = 8192,     /* of an input or output buffer at first; these are pooled */
     CB_HTTP_BLOCKS_POOLED = 256,    /* kept by a server */
     CB_HTTP_REQUESTS_POOLED = 1024, /* kept by a server */
+    CB_HTTP_DIRTY_MAX = 64,         /* connections with answers to write before others are read */
     CB_HTTP_BODY_AT_ONCE = 65536,   /* a body up to this gets its memory before it arrives */
     CB_HTTP_HEADERS_PENDING = 512,  /* header fields of a connection's waiting requests */
     CB_HTTP_UNSENT_SOFT = 65536,    /* with this much unsent no further request is handed over */
@@ -216,6 +217,7 @@ struct cb_http {
     struct cb_http_conn *conns;
     unsigned n_conns;
     struct cb_http_conn *dirty_first, *dirty_final;
+    unsigned n_dirty;
     struct cb_http_peers peers;
     int64_t now_ms, wall_ms; /* of this turn, roughly */
     int64_t date_s;
@@ -227,6 +229,8 @@ struct cb_http {
 };
 
 void cb_http_now(struct cb_http *http);
+/* Writes to all dirty connections; only from the event loop. */
+void cb_http_flush(struct cb_http *http);
 /* A connection was freed. */
 void cb_http_room(struct cb_http *http);
 /* CB_HTTP_BLOCK_BYTES, or NULL. */

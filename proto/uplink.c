@@ -278,6 +278,7 @@ static int create_events(struct cb_uplink *u) {
     if (!u->acks_event || !u->room_event || !u->timer) {
         return CB_ENOMEM;
     }
+    event_priority_set(u->acks_event, 0); /* before requests, where the base has priorities */
     return event_add(u->acks_event, NULL) == 0 ? 0 : CB_ESYS;
 }
 

@@ -42,7 +42,8 @@ struct cb_uplink_opts {
 
 struct cb_uplink;
 
-/* The store need not be there yet. Errors: CB_EINVAL (no such host can be), CB_ENOMEM, CB_ESYS. */
+/* The store need not be there yet. Acks are events of priority 0; whatever else, of the base's
+ * middle one. Errors: CB_EINVAL (no such host can be), CB_ENOMEM, CB_ESYS. */
 CB_MUST_USE int cb_uplink_create(struct event_base *base, const struct cb_uplink_opts *opts,
                                  struct cb_uplink **out);
 /* Frames and asks that are still out get no further calls. Not from within a callback. */

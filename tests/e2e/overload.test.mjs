@@ -15,6 +15,7 @@ import {
   until,
 } from "../lib/client.mjs";
 import { startApart, startServe } from "../lib/server.mjs";
+import { hostile, keepSlow } from "../lib/slow.mjs";
 import {
   anonymousBytes,
   ask,
@@ -261,25 +262,6 @@ async function good(server, times, stop) {
   }
 }
 
-const HEAD = Buffer.from("POST /v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n");
-/** What each kind says first; it then drips, or says nothing more, or reads nothing. */
-const hostile = {
-  head: { n: 400, begin: () => HEAD, drip: "X" },
-  body: {
-    n: 400,
-    begin: () => Buffer.concat([HEAD, Buffer.from("\r\n"), Buffer.alloc(40000, 32)]),
-    drip: " ",
-  },
-  idle: { n: 150, begin: () => "" },
-  // Enough for answers that no socket's buffers take.
-  reader: {
-    n: 50,
-    begin: () =>
-      Buffer.concat(Array(400).fill(requestBytes("/clientchat/demo", { method: "GET" }))),
-    drip: "GET", // who does not read learns of the end by writing only
-  },
-};
-
 async function metric(server, name) {
   const { text } = await api(server, "/metrics");
   return Number(new RegExp(`^${name} ([0-9]+)$`, "m").exec(text)[1]);
@@ -300,39 +282,16 @@ test(`1,000 slow connections at all times for ${SECONDS} s: closed by their dead
   const times = [];
   const stop = { now: false };
   const clients = Array.from({ length: 4 }, () => good(s, times, stop));
-  const tries = {};
-  const statuses = {};
-  const wires = new Set();
-  const keep = async (kind, { begin, drip }) => {
-    while (!stop.slow) {
-      const wire = await open(s.ingest, {
-        reads: kind !== "reader",
-        answered: ({ status }) => (statuses[status] = (statuses[status] ?? 0) + 1),
-      });
-      tries[kind] = (tries[kind] ?? 0) + 1;
-      wire.drip = drip;
-      wires.add(wire);
-      wire.send(begin());
-      await wire.ended;
-      wires.delete(wire);
-    }
-  };
-  const dripping = setInterval(() => {
-    for (const wire of wires) if (wire.drip) wire.send(wire.drip);
-  }, 100);
+  const slow = keepSlow(s.ingest);
   t.after(() => {
-    stop.slow = stop.now = true;
-    clearInterval(dripping);
-    for (const wire of wires) wire.destroy();
+    stop.now = true;
+    slow.destroy();
   });
-  const kept = Object.entries(hostile).flatMap(([kind, what]) =>
-    Array.from({ length: what.n }, () => keep(kind, what)),
-  );
-  await until(() => Object.values(tries).reduce((a, b) => a + b, 0) >= 1000, "1,000 connections");
+  await until(() => slow.total() >= 1000, "1,000 connections");
   await pause(SECONDS * 1000);
-  stop.slow = true;
+  slow.stop();
   // They still drip, and do not read: only the service ends them.
-  const ended = Promise.all(kept).then(() => true);
+  const ended = slow.ended.then(() => true);
   const endStart = performance.now();
   await until(() => Promise.race([ended, pause(100)]), "all slow connections closed", 30000);
   const endMs = performance.now() - endStart;
@@ -340,6 +299,7 @@ test(`1,000 slow connections at all times for ${SECONDS} s: closed by their dead
   await Promise.all(clients);
   const grown = memory.stop() - before;
 
+  const { tries, statuses } = slow;
   assert.deepEqual(Object.keys(statuses), ["408"], JSON.stringify(statuses));
   assert.ok((await metric(s, "chatbeacon_http_deadlines_total")) >= statuses[408] + tries.reader);
   assert.ok(times.length > 0);

@@ -280,6 +280,64 @@ static void test_what_waits_is_bounded(void **state) {
     assert_string_equal(bodies[1], "x");
 }
 
+/* 200 KB and more, that nobody waits for. */
+static bool flood(struct fixture *f) {
+    struct cb_ticket *ticket;
+    if (!cb_batch_has_room(f->batch, 200000) ||
+        cb_batch_open(f->batch, &reqs[0], 200000, &ticket) == CB_EFULL)
+        return false;
+    add(f, ticket, 100, CB_PAGE_MAX);
+    finish(f, ticket, NULL, true);
+    turn(f);
+    return true;
+}
+
+/* A store that needs half the timeout for each frame: what it will not have acked in time is
+ * refused, long before held_max. */
+static void test_a_slow_store_gets_no_more_than_it_acks_in_time(void **state) {
+    struct fixture *f = *state;
+    credits_max = 4;
+    for (int i = 0; i < 40; i++) {
+        assert_true(flood(f));
+        now_ms += ACK_TIMEOUT_MS / 2;
+        while (n_acked < n_sent)
+            ack(f, CB_UPLINK_OK);
+    }
+    unsigned n = 0;
+    while (flood(f))
+        n++;
+    /* A frame's bytes each half timeout, which is what may wait; but never less than 256 KB. */
+    assert_in_range(n, 1, 2);
+    assert_true(cb_batch_held_bytes(f->batch) < 700000);
+    while (n_acked < n_sent) {
+        ack(f, CB_UPLINK_OK);
+        turn(f);
+    }
+    assert_true(flood(f));
+    /* Quick again for two timeouts: no limit but held_max. */
+    now_ms += 2 * ACK_TIMEOUT_MS;
+    while (n_acked < n_sent) {
+        ack(f, CB_UPLINK_OK);
+        turn(f);
+    }
+    for (int i = 0; i < 40; i++) {
+        assert_true(flood(f));
+        now_ms += ACK_TIMEOUT_MS / 20;
+        while (n_acked < n_sent)
+            ack(f, CB_UPLINK_OK);
+        turn(f);
+    }
+    now_ms += 2 * ACK_TIMEOUT_MS;
+    n = 0;
+    while (flood(f))
+        n++;
+    assert_in_range(n, 30, 45);
+    while (n_acked < n_sent) {
+        ack(f, CB_UPLINK_OK);
+        turn(f);
+    }
+}
+
 static void test_queued_is_answered_at_once(void **state) {
     struct fixture *f = *state;
     struct cb_ticket *ticket;
@@ -339,6 +397,7 @@ int main(void) {
         ROW(test_one_lost_frame_is_503_for_its_requests),
         ROW(test_the_deadline_answers_once),
         ROW(test_what_waits_is_bounded),
+        ROW(test_a_slow_store_gets_no_more_than_it_acks_in_time),
         ROW(test_queued_is_answered_at_once),
         ROW(test_a_failed_ticket_is_503),
         ROW(test_refusals_travel_too),
