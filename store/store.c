@@ -158,14 +158,25 @@ static int open_data(struct cb_store *store, const struct cb_opts *opts, char **
     return rc == 0 ? bootstrap(store, opts, sentence) : rc;
 }
 
+static int open_link(struct cb_store *store, const struct cb_store_places *places,
+                     char **sentence) {
+    const char *place = places->frames.frames;
+    int rc = cb_link_store_create(&places->frames, &store->link);
+    for (unsigned i = 0; rc == 0 && i < places->n_controls; i++) {
+        place = places->controls[i].frames;
+        rc = cb_link_store_open_control(store->link, &places->controls[i]);
+    }
+    if (rc != 0 &&
+        asprintf(sentence, "--link: cannot listen on %s: %s", place, cb_err_text(rc)) < 0) {
+        *sentence = NULL;
+    }
+    return rc;
+}
+
 static int start_threads(struct cb_store *store, const struct cb_opts *opts,
-                         const struct cb_link_url *url, char **sentence) {
-    int rc = cb_link_store_create(url, &store->link);
+                         const struct cb_store_places *places, char **sentence) {
+    int rc = open_link(store, places, sentence);
     if (rc != 0) {
-        if (asprintf(sentence, "--link: cannot listen on %s: %s", url->frames, cb_err_text(rc)) <
-            0) {
-            *sentence = NULL;
-        }
         return rc;
     }
     rc = cb_fold_start(store->fold, on_failed, store);
@@ -183,8 +194,8 @@ static int start_threads(struct cb_store *store, const struct cb_opts *opts,
     return rc;
 }
 
-int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, struct cb_store **out,
-                   char **sentence) {
+int cb_store_setup(const struct cb_opts *opts, const struct cb_store_places *places,
+                   struct cb_store **out, char **sentence) {
     *sentence = NULL;
     struct cb_store *store = calloc(1, sizeof(*store));
     if (!store) {
@@ -197,7 +208,7 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, st
         rc = open_data(store, opts, sentence);
     }
     if (rc == 0) {
-        rc = start_threads(store, opts, url, sentence);
+        rc = start_threads(store, opts, places, sentence);
     }
     if (rc != 0) {
         const char *why =

@@ -106,7 +106,7 @@ static void translate(msgpack_packer *pk, const struct cb_value *value) {
 }
 
 static void to_msgpack(const char *json_text, struct cb_buf *out) {
-    struct cb_json *json;
+    struct cb_json_parser *json;
     struct cb_value value;
     const char *why;
     size_t len = strlen(json_text);
@@ -114,11 +114,11 @@ static void to_msgpack(const char *json_text, struct cb_buf *out) {
     msgpack_packer pk;
     assert_non_null(padded);
     memcpy(padded, json_text, len);
-    assert_int_equal(cb_json_create(BODY_MAX, &json), 0);
+    assert_int_equal(cb_json_parser_create(BODY_MAX, &json), 0);
     assert_int_equal(cb_json_parse(json, (struct cb_str){padded, len}, &value, &why), 0);
     msgpack_packer_init(&pk, out, cb_pack_write);
     translate(&pk, &value);
-    cb_json_destroy(&json);
+    cb_json_parser_destroy(&json);
     free(padded);
 }
 
