@@ -4,6 +4,14 @@
 #include <sodium.h>
 #include <strings.h>
 
+#include "query/report.h"
+
+enum { TOKEN_BYTES = 32 };
+
+_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) <=
+                   CB_SECRET_BYTES,
+               "a text and its NUL");
+
 void cb_token_hash(struct cb_str text, uint8_t out[CB_TOKEN_HASH_BYTES]) {
     crypto_generichash(out, CB_TOKEN_HASH_BYTES, (const unsigned char *)text.p, text.len, NULL, 0);
 }
@@ -25,15 +33,25 @@ static bool bearer_text(struct cb_str value, struct cb_str *out) {
     return out->len > 0 && out->len <= CB_TOKEN_TEXT_MAX;
 }
 
+void cb_token_text(char *out) {
+    uint8_t bytes[TOKEN_BYTES];
+    randombytes_buf(bytes, sizeof bytes);
+    sodium_bin2base64(out, CB_SECRET_BYTES, bytes, sizeof bytes,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(bytes, sizeof bytes);
+}
+
 enum cb_refusal cb_access_token(const struct cb_http_req *req, struct cb_snapshot *snapshot,
-                                struct cb_token *out) {
+                                struct cb_token *out, bool *tried) {
     static const struct cb_str name = {"authorization", sizeof "authorization" - 1};
     const struct cb_str *value = NULL;
     struct cb_str text;
+    *tried = false;
     for (unsigned i = 0; i < req->n_headers; i++) {
         const struct cb_http_header *header = &req->headers[i];
         if (header->name.len != name.len || strncasecmp(header->name.p, name.p, name.len) != 0)
             continue;
+        *tried = true;
         if (value) /* which one counts would be a guess, and a proxy's may be another */
             return CB_REFUSE_UNAUTHORIZED;
         value = &header->value;

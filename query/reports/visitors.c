@@ -18,6 +18,8 @@ static void write_row(struct cb_json *json, const struct cb_visitor *visitor) {
         cb_json_key(json, cb_field_key(i));
         cb_json_str(json, visitor->fields[i]);
     }
+    cb_json_key(json, "remarks");
+    cb_json_str(json, visitor->remarks);
     cb_json_key(json, "first_seen");
     cb_json_int(json, visitor->first_seen_ms);
     cb_json_key(json, "last_seen");

@@ -43,7 +43,7 @@ static int setup(void **state) {
                             .connections_per_address = 100,
                             .request_timeout = 5,
                             .idle_timeout = 5};
-    if (cb_query_setup(&opts, &reader, &query, &sentence)) {
+    if (cb_query_setup(&opts, &reader, NULL, &query, &sentence)) {
         fprintf(stderr, "%s\n", sentence ? sentence : "?");
         free(sentence);
         return 1;
@@ -418,12 +418,12 @@ static void one_address_has_one_service(void **state) {
     snprintf(address, sizeof address, "%s", cb_query_address(query));
     struct cb_opts same = opts;
     same.query = address;
-    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EBUSY);
+    assert_int_equal(cb_query_setup(&same, &reader, NULL, &second, &sentence), CB_EBUSY);
     assert_null(second);
     assert_non_null(strstr(sentence, address));
     free(sentence);
     same.query = "nowhere";
-    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EINVAL);
+    assert_int_equal(cb_query_setup(&same, &reader, NULL, &second, &sentence), CB_EINVAL);
     assert_non_null(strstr(sentence, "nowhere"));
     free(sentence);
 }
