@@ -49,6 +49,12 @@ static const struct command {
     {"rebuild", CB_OPT_UPKEEP, "make the views anew from the journal (offline)", cb_rebuild},
     {"backup", CB_OPT_UPKEEP | CB_OPT_BACKUP, "copy a data folder, also of a running store",
      cb_backup},
+    {"token create", CB_OPT_UPKEEP | CB_OPT_TOKEN | CB_OPT_TOKEN_CREATE,
+     "make a token and print its text, this once", cb_token_create},
+    {"token list", CB_OPT_UPKEEP | CB_OPT_TOKEN, "who may do what: ids, roles, sites, names",
+     cb_token_list},
+    {"token revoke", CB_OPT_UPKEEP | CB_OPT_TOKEN | CB_OPT_TOKEN_REVOKE,
+     "end a token by its id, at once", cb_token_revoke},
     {"restore", CB_OPT_UPKEEP | CB_OPT_RESTORE, "make a data folder of a backup", cb_restore},
 };
 
@@ -67,7 +73,7 @@ static int usage(FILE *to, int status) {
             "usage: chatbeacon COMMAND [--option VALUE …]\n       chatbeacon COMMAND --help\n\n",
             CB_VERSION);
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
     }
     fprintf(to, "\nOptions come from the command line, then CHATBEACON_NAME in the environment, "
                 "then --config FILE.\n");
@@ -302,6 +308,19 @@ static int run(const struct command *command, int argc, char **argv) {
     return status;
 }
 
+/* How many arguments spell a command's name: one or two; 0: they do not. */
+static int words_of(const char *name, int argc, char **argv) {
+    const char *space = strchr(name, ' ');
+    if (!space) {
+        return cb_str_is(cb_str_of(argv[1]), name);
+    }
+    struct cb_str first = {name, (size_t)(space - name)};
+    return argc > 2 && cb_str_eq(cb_str_of(argv[1]), first) &&
+                   cb_str_is(cb_str_of(argv[2]), space + 1)
+               ? 2
+               : 0;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         return usage(stderr, EXIT_MISUSE);
@@ -314,15 +333,16 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (!cb_str_is(cb_str_of(argv[1]), commands[i].name)) {
+        int words = words_of(commands[i].name, argc, argv);
+        if (words == 0) {
             continue;
         }
-        for (int k = 2; k < argc; k++) {
+        for (int k = 1 + words; k < argc; k++) {
             if (cb_str_is(cb_str_of(argv[k]), "--help")) {
                 return command_help(&commands[i]);
             }
         }
-        return run(&commands[i], argc - 2, argv + 2);
+        return run(&commands[i], argc - 1 - words, argv + 1 + words);
     }
     fprintf(stderr, "chatbeacon: there is no command \"%s\"; see chatbeacon --help\n", argv[1]);
     return EXIT_MISUSE;

@@ -263,6 +263,8 @@ static void check_envelope(struct cb_beacon *b, const struct cb_beacon_receipt *
         blame(b, CB_REFUSE_BAD_REQUEST, "site must be the name of a site", "site");
     else if (!receipt->site_known)
         blame(b, CB_REFUSE_SITE_UNKNOWN, cb_refusal_text(CB_REFUSE_SITE_UNKNOWN), "site");
+    else if (receipt->origin_refused)
+        blame(b, CB_REFUSE_ORIGIN_REFUSED, cb_refusal_text(CB_REFUSE_ORIGIN_REFUSED), "site");
     if (receipt->site_known)
         b->envelope.site = b->site;
     if (!faulty(b))

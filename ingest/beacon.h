@@ -29,6 +29,7 @@ struct cb_beacon_receipt {
     unsigned device; /* enum cb_device, from the user agent */
     bool bot;
     bool site_known;
+    bool origin_refused; /* the request is of a page that may not use the site */
 };
 
 /* n events that are refused for the same reason. */

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/access.h"
 
-#include <sodium.h>
 #include <strings.h>
-
-#include "query/report.h"
-
-enum { TOKEN_BYTES = 32 };
-
-_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) <=
-                   CB_SECRET_BYTES,
-               "a text and its NUL");
-
-void cb_token_hash(struct cb_str text, uint8_t out[CB_TOKEN_HASH_BYTES]) {
-    crypto_generichash(out, CB_TOKEN_HASH_BYTES, (const unsigned char *)text.p, text.len, NULL, 0);
-}
 
 /* The text behind the scheme; the scheme's case does not count (RFC 9110, section 11.1). */
 static bool bearer_text(struct cb_str value, struct cb_str *out) {
@@ -31,14 +18,6 @@ static bool bearer_text(struct cb_str value, struct cb_str *out) {
     while (out->len > 0 && (out->p[out->len - 1] == ' ' || out->p[out->len - 1] == '\t'))
         out->len--;
     return out->len > 0 && out->len <= CB_TOKEN_TEXT_MAX;
-}
-
-void cb_token_text(char *out) {
-    uint8_t bytes[TOKEN_BYTES];
-    randombytes_buf(bytes, sizeof bytes);
-    sodium_bin2base64(out, CB_SECRET_BYTES, bytes, sizeof bytes,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(bytes, sizeof bytes);
 }
 
 enum cb_refusal cb_access_token(const struct cb_http_req *req, struct cb_snapshot *snapshot,

@@ -7,9 +7,8 @@
 #define CB_QUERY_ACCESS_H
 
 #include "proto/http.h"
+#include "proto/token.h"
 #include "store/reader.h"
-
-enum { CB_TOKEN_TEXT_MAX = 256 }; /* bytes; ours have 64 hex digits (256 random bits) */
 
 /* What a route is about, which decides the tokens that open it. */
 enum cb_scope {
@@ -18,12 +17,6 @@ enum cb_scope {
     CB_SCOPE_SITE,  /* a token for the site of the path, or for all */
     CB_SCOPE_WHOLE, /* a token for all sites */
 };
-
-/* The hash under which a token's text is stored. sodium_init() was called once before. */
-void cb_token_hash(struct cb_str text, uint8_t out[CB_TOKEN_HASH_BYTES]);
-
-/* Makes the text of a fresh token: 256 random bits. out holds CB_SECRET_BYTES (report.h). */
-void cb_token_text(char *out);
 
 /* The token of a request. *tried says whether it named one. Returns CB_REFUSE_NONE;
  * CB_REFUSE_UNAUTHORIZED when there is none, more than one or an unknown one. */

@@ -8,6 +8,7 @@
 #ifndef CB_QUERY_REPORT_H
 #define CB_QUERY_REPORT_H
 
+#include "proto/token.h"
 #include "query/json.h"
 #include "query/params.h"
 #include "query/span.h"
@@ -22,7 +23,6 @@ enum {
     CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
     CB_REPORT_ROWS_DEFAULT = 50,
     CB_REPORT_AUDIT_ROWS_MAX = 500,          /* of one answer */
-    CB_SECRET_BYTES = 64,                    /* a token's text and its NUL */
     CB_EXPORT_CHUNK_BYTES_MAX = 1024 * 1024, /* of an export at once: 128 KB and the largest row */
 };
 

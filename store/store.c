@@ -224,6 +224,48 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_store_places *pla
     return 0;
 }
 
+static int append_offline(struct cb_store *store, const struct cb_control *control) {
+    int rc = cb_journal_begin(store->journal);
+    if (rc == 0) {
+        rc = append_control(store, control);
+        if (rc == 0) {
+            rc = cb_journal_commit(store->journal);
+        } else {
+            cb_journal_abort(store->journal);
+        }
+    }
+    return rc == 0 ? cb_fold_catch_up(store->fold) : rc;
+}
+
+int cb_store_offline(const struct cb_opts *opts, const struct cb_control *control,
+                     cb_store_offline_fn *first, cb_store_offline_fn *last, void *user,
+                     char **sentence) {
+    struct cb_opts mine = *opts;
+    mine.sites = ""; /* a command makes none */
+    *sentence = NULL;
+    int rc = cb_folder_check_format(opts->data, "--data", sentence); /* nor a folder */
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_store *store = calloc(1, sizeof(*store));
+    if (!store) {
+        return CB_ENOMEM;
+    }
+    store->lock_fd = store->failed_fd = -1;
+    rc = open_data(store, &mine, sentence);
+    if (rc == 0 && first) {
+        rc = first(store->reader, user, sentence);
+    }
+    if (rc == 0 && control) {
+        rc = append_offline(store, control);
+    }
+    if (rc == 0 && last) {
+        rc = last(store->reader, user, sentence);
+    }
+    cb_store_teardown(&store);
+    return rc;
+}
+
 void cb_store_teardown(struct cb_store **store) {
     struct cb_store *s = *store;
     if (!s) {

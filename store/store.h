@@ -6,9 +6,11 @@
 #ifndef CB_STORE_STORE_H
 #define CB_STORE_STORE_H
 
+#include "proto/control.h"
 #include "proto/link.h"
 #include "proto/opt.h"
 
+struct cb_reader;
 struct cb_store;
 
 enum { CB_STORE_CONTROLS_MAX = 2 };
@@ -27,6 +29,13 @@ struct cb_store_places {
  * CB_ECORRUPT, CB_EINVAL, CB_ESYS, CB_ENOMEM. */
 CB_MUST_USE int cb_store_setup(const struct cb_opts *opts, const struct cb_store_places *places,
                                struct cb_store **out, char **sentence);
+/* Opens a stopped store's folder under its lock and folds what is left; then calls with a reader of
+ * it first (unless NULL), appends control and folds it (unless NULL, or first failed), and calls
+ * last. Errors: those of cb_store_setup (CB_EBUSY: a store runs) and of first and last. */
+typedef int cb_store_offline_fn(struct cb_reader *reader, void *user, char **sentence);
+CB_MUST_USE int cb_store_offline(const struct cb_opts *opts, const struct cb_control *control,
+                                 cb_store_offline_fn *first, cb_store_offline_fn *last, void *user,
+                                 char **sentence);
 /* A descriptor that becomes readable when the store cannot go on (its data is damaged, or LMDB
  * refuses to): the process should say so and exit 1, for its supervisor to start it again. */
 int cb_store_failed_fd(const struct cb_store *store);

@@ -2,21 +2,9 @@
  * tokens.c: POST and GET /v1/tokens, DELETE /v1/tokens/{id}. An admin of one site makes, sees and
  * revokes tokens of that site only. A token's text is told once, in the answer that makes it; what
  * is stored opens nothing. */
-#include <sodium.h>
-#include <stdio.h>
-
 #include "query/access.h"
 #include "query/body.h"
 #include "query/report.h"
-
-static const char *const role_names[] = {NULL, "viewer", "operator", "admin"};
-
-static unsigned role_of(struct cb_str text) {
-    for (unsigned role = CB_ROLE_VIEWER; role <= CB_ROLE_ADMIN; role++)
-        if (cb_str_is(text, role_names[role]))
-            return role;
-    return 0;
-}
 
 static void write_id(struct cb_json *json, const char *key, const uint8_t id[CB_TOKEN_ID_BYTES]) {
     static const uint8_t none[CB_TOKEN_ID_BYTES];
@@ -38,7 +26,7 @@ static void write_token(struct cb_json *json, const struct cb_token *token, cons
         cb_json_str(json, cb_str_of(secret));
     }
     cb_json_key(json, "role");
-    cb_json_str(json, cb_str_of(role_names[token->role <= CB_ROLE_ADMIN ? token->role : 1]));
+    cb_json_str(json, cb_str_of(cb_role_name(token->role)));
     cb_json_key(json, "site");
     if (token->site[0])
         cb_json_str(json, cb_str_of(token->site));
@@ -80,7 +68,7 @@ enum cb_refusal cb_report_token_make(struct cb_report_ctx *ctx) {
     role = values[0];
     site = values[1];
     name = values[2];
-    ctx->control.role = role_of(role);
+    ctx->control.role = cb_role_of(role);
     if (!ctx->control.role)
         return cb_body_refuse(ctx, "role", "role is viewer, operator or admin");
     if (site.p && cb_snapshot_site(ctx->snapshot, site, &known))

@@ -4,6 +4,7 @@
  * fields their names. */
 #include <stdio.h>
 
+#include "proto/token.h"
 #include "store/folds/folds.h"
 #include "store/rows.h"
 
@@ -11,10 +12,6 @@ static const char *status_text(unsigned status) {
     return status == CB_STATUS_ONLINE    ? "online"
            : status == CB_STATUS_OFFLINE ? "offline"
                                          : "automatic";
-}
-
-static const char *role_text(unsigned role) {
-    return role == CB_ROLE_ADMIN ? "admin" : role == CB_ROLE_OPERATOR ? "operator" : "viewer";
 }
 
 static unsigned count_words(struct cb_str list) {
@@ -46,7 +43,7 @@ static void summarize(const struct cb_control *control, char *out, size_t size) 
         snprintf(out, size, "%s", status_text(control->status));
         break;
     case CB_CONTROL_TOKEN:
-        snprintf(out, size, "%s %s%s%.*s", role_text(control->role), id,
+        snprintf(out, size, "%s %s%s%.*s", cb_role_name(control->role), id,
                  control->name.len > 0 ? ": " : "", (int)control->name.len,
                  control->name.len > 0 ? control->name.p : "");
         break;
