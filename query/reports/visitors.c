@@ -18,8 +18,6 @@ static void write_row(struct cb_json *json, const struct cb_visitor *visitor) {
         cb_json_key(json, cb_field_key(i));
         cb_json_str(json, visitor->fields[i]);
     }
-    cb_json_key(json, "remarks");
-    cb_json_str(json, visitor->remarks);
     cb_json_key(json, "first_seen");
     cb_json_int(json, visitor->first_seen_ms);
     cb_json_key(json, "last_seen");
@@ -141,6 +139,8 @@ enum cb_refusal cb_report_visitor(struct cb_report_ctx *ctx) {
     cb_json_key(&ctx->json, "site");
     cb_json_str(&ctx->json, ctx->site_name);
     write_row(&ctx->json, &visitor);
+    cb_json_key(&ctx->json, "remarks");
+    cb_json_str(&ctx->json, visitor.remarks);
     cb_json_object_end(&ctx->json);
     return CB_REFUSE_NONE;
 }
