@@ -57,7 +57,8 @@ static void begin(struct fixture *f, const void *body, size_t len, enum cb_beaco
 }
 
 static bool next(struct fixture *f, bool site_known) {
-    struct cb_beacon_receipt receipt = {1234, CB_DEVICE_DESKTOP, true, site_known};
+    struct cb_beacon_receipt receipt = {
+        .received_ms = 1234, .device = CB_DEVICE_DESKTOP, .bot = true, .site_known = site_known};
     if (!cb_beacon_next(f->b))
         return false;
     cb_beacon_check(f->b, &receipt);
