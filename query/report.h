@@ -94,7 +94,8 @@ static inline enum cb_refusal cb_report_failed(int rc) {
 struct cb_export;
 /* Appends the next chunk to out, which is empty and holds CB_EXPORT_CHUNK_BYTES_MAX; *more says
  * whether another follows. A chunk may be empty: what it looked at was nobody's. Errors: CB_EAGAIN
- * (no snapshot), CB_EGONE (what the cursor stands before is not kept any more), CB_ECORRUPT, CB_EIO, CB_ENOMEM; then the export is over. */
+ * (no snapshot), CB_EGONE (what the cursor stands before is not kept any more), CB_ECORRUPT,
+ * CB_EIO, CB_ENOMEM; then the export is over. */
 CB_MUST_USE int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more);
 /* Its Content-Type. Static. */
 const char *cb_export_type(const struct cb_export *export);

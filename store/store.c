@@ -162,9 +162,17 @@ static int open_link(struct cb_store *store, const struct cb_store_places *place
                      char **sentence) {
     const char *place = places->frames.frames;
     int rc = cb_link_store_create(&places->frames, &store->link);
+    /* One way for what people write is needed; the others are for commands beside a service (a
+     * folder may lie where no socket can be). */
+    unsigned n_open = 0;
     for (unsigned i = 0; rc == 0 && i < places->n_controls; i++) {
         place = places->controls[i].frames;
         rc = cb_link_store_open_control(store->link, &places->controls[i]);
+        n_open += rc == 0;
+        if (rc != 0 && n_open > 0) {
+            cb_log(CB_LOG_WARN, "control_closed", "address=%s text=\"%s\"", place, cb_err_text(rc));
+            rc = 0;
+        }
     }
     if (rc != 0 &&
         asprintf(sentence, "--link: cannot listen on %s: %s", place, cb_err_text(rc)) < 0) {

@@ -510,6 +510,7 @@ static void the_dashboard_is_fenced_in(void **state) {
                   "'none'; form-action 'none'; frame-ancestors 'none'");
     assert_header(answer, "X-Content-Type-Options: nosniff");
     assert_header(answer, "Referrer-Policy: no-referrer");
+    assert_header(answer, "Cross-Origin-Opener-Policy: same-origin");
     answer = ask("GET", "/app.js?v=1", NULL);
     assert_answer(answer, 200, "export {}");
     assert_header(answer, "X-Content-Type-Options: nosniff");
