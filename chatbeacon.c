@@ -49,6 +49,12 @@ static const struct command {
     {"rebuild", CB_OPT_UPKEEP, "make the views anew from the journal (offline)", cb_rebuild},
     {"backup", CB_OPT_UPKEEP | CB_OPT_BACKUP, "copy a data folder, also of a running store",
      cb_backup},
+    {"token create", CB_OPT_UPKEEP | CB_OPT_TOKEN | CB_OPT_TOKEN_CREATE,
+     "make a token and print its text, this once", cb_token_create},
+    {"token list", CB_OPT_UPKEEP | CB_OPT_TOKEN, "who may do what: ids, roles, sites, names",
+     cb_token_list},
+    {"token revoke", CB_OPT_UPKEEP | CB_OPT_TOKEN | CB_OPT_TOKEN_REVOKE,
+     "end a token by its id, at once", cb_token_revoke},
     {"restore", CB_OPT_UPKEEP | CB_OPT_RESTORE, "make a data folder of a backup", cb_restore},
 };
 
@@ -67,7 +73,7 @@ static int usage(FILE *to, int status) {
             "usage: chatbeacon COMMAND [--option VALUE …]\n       chatbeacon COMMAND --help\n\n",
             CB_VERSION);
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
     }
     fprintf(to, "\nOptions come from the command line, then CHATBEACON_NAME in the environment, "
                 "then --config FILE.\n");
@@ -87,49 +93,78 @@ static int command_help(const struct command *command) {
 }
 
 /* Where the tiers meet: inproc within one process, else ipc in the data folder unless the option
- * says other. */
-static int link_url(const struct command *command, const struct cb_opts *opts,
-                    struct cb_link_url *url, char **sentence) {
-    char text[4096];
-    if (opts->link[0] != '\0') {
-        snprintf(text, sizeof(text), "%s", opts->link);
-    } else if (command->tiers == CB_OPT_SERVE) {
-        snprintf(text, sizeof(text), "inproc://chatbeacon");
-    } else {
-        snprintf(text, sizeof(text), "ipc://%s/link", opts->data);
+ * says other. Control frames are taken there too unless that is tcp, and always over ipc in the
+ * data folder, for `query` and `token` (but where its path is too long for a socket's address, if
+ * there is another way). *frames: what there is for beacons. */
+static int find_places(const struct command *command, const struct cb_opts *opts,
+                       struct cb_store_places *places, char **sentence) {
+    char text[4096], local[4096];
+    *places = (struct cb_store_places){.n_controls = 0};
+    snprintf(local, sizeof(local), "ipc://%s/link", opts->data);
+    snprintf(text, sizeof(text), "%s",
+             opts->link[0] != '\0'            ? opts->link
+             : command->tiers == CB_OPT_SERVE ? "inproc://chatbeacon"
+                                              : local);
+    if (cb_link_url_parse(text, &places->frames) != 0) {
+        if (asprintf(sentence,
+                     "--link: \"%s\" is none of inproc://NAME, ipc://FOLDER (a short one), "
+                     "tcp://HOST:PORT",
+                     text) < 0) {
+            *sentence = NULL;
+        }
+        return CB_EINVAL;
     }
-    if (cb_link_url_parse(text, url) == 0) {
-        return 0;
+    const char *controls[] = {text, local};
+    for (unsigned i = 0; i < CB_STORE_CONTROLS_MAX; i++) {
+        struct cb_link_url *url = &places->controls[places->n_controls];
+        if ((i == 0 || strcmp(text, local) != 0) && cb_link_url_control(controls[i], url) == 0) {
+            places->n_controls++;
+        }
     }
-    if (asprintf(
-            sentence,
-            "--link: \"%s\" is none of inproc://NAME, ipc://FOLDER (a short one), tcp://HOST:PORT",
-            text) < 0) {
-        *sentence = NULL;
-    }
-    return CB_EINVAL;
+    return 0;
+}
+
+/* Where a query of its own sends what people write: ipc, and never tcp, so that it is beside the
+ * store. Errors: CB_EINVAL: the data folder's path is too long. */
+static int find_control(const struct cb_opts *opts, struct cb_link_url *url) {
+    char local[4096];
+    snprintf(local, sizeof(local), "ipc://%s/link", opts->data);
+    bool given = strncmp(opts->link, "ipc://", 6) == 0;
+    return cb_link_url_control(given ? opts->link : local, url);
 }
 
 /* A tier that fails leaves those before it to be taken down by the caller. */
 static int set_up(const struct command *command, const struct cb_opts *opts, struct tiers *tiers,
                   char **sentence) {
-    struct cb_link_url url;
+    struct cb_store_places places = {.n_controls = 0};
+    struct cb_link_url control;
+    bool controlled = false;
     int rc = 0;
     if (command->tiers & (CB_OPT_INGEST | CB_OPT_STORE)) {
-        rc = link_url(command, opts, &url, sentence);
+        rc = find_places(command, opts, &places, sentence);
+        controlled = places.n_controls > 0;
+        control = places.controls[0];
+    } else {
+        controlled = find_control(opts, &control) == 0;
+    }
+    if (rc == 0 && (command->tiers & (CB_OPT_STORE | CB_OPT_QUERY)) && !controlled) {
+        cb_log(CB_LOG_WARN, "control_closed",
+               "text=\"--data: the path is too long for a socket in "
+               "it: nothing can be written by people\"");
     }
     if (rc == 0 && (command->tiers & CB_OPT_STORE)) {
-        rc = cb_store_setup(opts, &url, &tiers->store, sentence);
+        rc = cb_store_setup(opts, &places, &tiers->store, sentence);
     }
     if (rc == 0 && (command->tiers & CB_OPT_INGEST)) {
-        rc = cb_ingest_setup(opts, &url, &tiers->ingest, sentence);
+        rc = cb_ingest_setup(opts, &places.frames, &tiers->ingest, sentence);
     }
     if (rc == 0 && (command->tiers & CB_OPT_QUERY)) {
         rc = tiers->store ? cb_reader_borrow(tiers->store, &tiers->reader)
                           : cb_reader_open(opts->data, (uint64_t)opts->map, READER_WAIT_MS,
                                            &tiers->reader, sentence);
         if (rc == 0) {
-            rc = cb_query_setup(opts, tiers->reader, &tiers->query, sentence);
+            rc = cb_query_setup(opts, tiers->reader, controlled ? &control : NULL, &tiers->query,
+                                sentence);
         }
     }
     if (rc == 0 && opts->metrics[0] != '\0') {
@@ -138,7 +173,7 @@ static int set_up(const struct command *command, const struct cb_opts *opts, str
     if (rc == 0) {
         printf("ready");
         if (tiers->store && !tiers->ingest) {
-            printf(" store=%s", url.frames);
+            printf(" store=%s", places.frames.frames);
         }
         if (tiers->ingest) {
             printf(" ingest=http://%s", cb_ingest_address(tiers->ingest));
@@ -273,6 +308,19 @@ static int run(const struct command *command, int argc, char **argv) {
     return status;
 }
 
+/* How many arguments spell a command's name: one or two; 0: they do not. */
+static int words_of(const char *name, int argc, char **argv) {
+    const char *space = strchr(name, ' ');
+    if (!space) {
+        return cb_str_is(cb_str_of(argv[1]), name);
+    }
+    struct cb_str first = {name, (size_t)(space - name)};
+    return argc > 2 && cb_str_eq(cb_str_of(argv[1]), first) &&
+                   cb_str_is(cb_str_of(argv[2]), space + 1)
+               ? 2
+               : 0;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         return usage(stderr, EXIT_MISUSE);
@@ -285,15 +333,16 @@ int main(int argc, char **argv) {
         return 0;
     }
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (!cb_str_is(cb_str_of(argv[1]), commands[i].name)) {
+        int words = words_of(commands[i].name, argc, argv);
+        if (words == 0) {
             continue;
         }
-        for (int k = 2; k < argc; k++) {
+        for (int k = 1 + words; k < argc; k++) {
             if (cb_str_is(cb_str_of(argv[k]), "--help")) {
                 return command_help(&commands[i]);
             }
         }
-        return run(&commands[i], argc - 2, argv + 2);
+        return run(&commands[i], argc - 1 - words, argv + 1 + words);
     }
     fprintf(stderr, "chatbeacon: there is no command \"%s\"; see chatbeacon --help\n", argv[1]);
     return EXIT_MISUSE;

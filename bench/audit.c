@@ -8,10 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ingest/json.h"
 #include "proto/clock.h"
 #include "proto/event.h"
 #include "proto/http.h"
+#include "proto/json_parser.h"
 
 enum {
     ANSWER_MAX = 16 * 1024 * 1024,
@@ -33,7 +33,7 @@ struct cb_audit {
     unsigned n_sites;
     int64_t since_ms;
     uint64_t (*before)[TOTALS], (*now)[TOTALS];
-    struct cb_json *json;
+    struct cb_json_parser *json;
     struct cb_buf answer;
     llhttp_t parser;
     llhttp_settings_t settings;
@@ -307,7 +307,7 @@ int cb_audit_create(const struct cb_load_url *url, const char *token, const stru
     audit->settings.on_message_complete = on_complete;
     audit->before = calloc(n_sites, sizeof *audit->before);
     audit->now = calloc(n_sites, sizeof *audit->now);
-    if (!audit->before || !audit->now || cb_json_create(ANSWER_MAX, &audit->json)) {
+    if (!audit->before || !audit->now || cb_json_parser_create(ANSWER_MAX, &audit->json)) {
         cb_audit_destroy(&audit);
         return CB_ENOMEM;
     }
@@ -319,7 +319,7 @@ void cb_audit_destroy(struct cb_audit **out) {
     struct cb_audit *audit = *out;
     if (!audit)
         return;
-    cb_json_destroy(&audit->json);
+    cb_json_parser_destroy(&audit->json);
     cb_buf_fini(&audit->answer);
     free(audit->before);
     free(audit->now);

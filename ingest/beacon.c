@@ -64,7 +64,8 @@ int cb_beacon_create(size_t body_max_bytes, struct cb_beacon **out) {
     cb_buf_init(&b->props, props_max);
     b->events = calloc(CB_EVENTS_MAX, sizeof *b->events);
     b->refusals = calloc(CB_EVENTS_MAX, sizeof *b->refusals);
-    int err = b->events && b->refusals ? cb_json_create(body_max_bytes, &b->json) : CB_ENOMEM;
+    int err =
+        b->events && b->refusals ? cb_json_parser_create(body_max_bytes, &b->json) : CB_ENOMEM;
     if (err)
         cb_beacon_destroy(&b);
     else
@@ -77,7 +78,7 @@ void cb_beacon_destroy(struct cb_beacon **beacon) {
     if (!b)
         return;
     if (b->json)
-        cb_json_destroy(&b->json);
+        cb_json_parser_destroy(&b->json);
     cb_draft_fini(&b->draft);
     cb_buf_fini(&b->props);
     free(b->events);
@@ -262,6 +263,8 @@ static void check_envelope(struct cb_beacon *b, const struct cb_beacon_receipt *
         blame(b, CB_REFUSE_BAD_REQUEST, "site must be the name of a site", "site");
     else if (!receipt->site_known)
         blame(b, CB_REFUSE_SITE_UNKNOWN, cb_refusal_text(CB_REFUSE_SITE_UNKNOWN), "site");
+    else if (receipt->origin_refused)
+        blame(b, CB_REFUSE_ORIGIN_REFUSED, cb_refusal_text(CB_REFUSE_ORIGIN_REFUSED), "site");
     if (receipt->site_known)
         b->envelope.site = b->site;
     if (!faulty(b))

@@ -12,7 +12,7 @@
 #define CB_INGEST_BEACON_H
 
 #include "ingest/draft.h"
-#include "ingest/json.h"
+#include "proto/json_parser.h"
 
 enum cb_beacon_format {
     CB_BEACON_JSON,    /* one envelope */
@@ -29,6 +29,7 @@ struct cb_beacon_receipt {
     unsigned device; /* enum cb_device, from the user agent */
     bool bot;
     bool site_known;
+    bool origin_refused; /* the request is of a page that may not use the site */
 };
 
 /* n events that are refused for the same reason. */
@@ -55,7 +56,7 @@ struct cb_beacon {
     bool has_producer;                  /* envelope.producer is legible */
 
     /* ---- its own ---- */
-    struct cb_json *json;
+    struct cb_json_parser *json;
     struct cb_draft draft;
     struct cb_buf props; /* of all events of an envelope, one behind the other */
     enum cb_beacon_format format;

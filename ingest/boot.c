@@ -2,11 +2,14 @@
  * boot.c: see boot.h. */
 #include "ingest/boot.h"
 
+#include <stdio.h>
+
 #include "ingest/reply.h"
 
 enum {
     BOOT_ASK_MS = 2000,
-    ANSWER_MAX_BYTES = CB_FIELD_COUNT * 6 * CB_ASK_VALUE_MAX + 4096, /* 6: \u0000 for one byte */
+    ANSWER_MAX_BYTES = CB_FIELD_COUNT * 6 * CB_ASK_VALUE_MAX + CB_PAGE_SETTINGS_MAX +
+                       4096, /* 6: \u0000 for one byte */
 };
 
 struct boot {
@@ -63,14 +66,17 @@ static bool read_body(struct cb_worker *w, const struct cb_http_req *req, struct
     return true;
 }
 
-static int render(struct cb_buf *out, struct cb_str site, unsigned status,
+static int render(struct cb_buf *out, struct cb_str name, const struct cb_site *site,
                   const struct cb_answer *fields) {
     int err = cb_buf_append_str(out, CB_STR("{\"site\":"));
     if (!err)
-        err = cb_buf_append_json(out, site);
+        err = cb_buf_append_json(out, name);
     if (!err)
         err = cb_buf_printf(out, ",\"status\":\"%s\"",
-                            status == CB_STATUS_ONLINE ? "online" : "offline");
+                            site->status == CB_STATUS_ONLINE ? "online" : "offline");
+    /* The members of the page's object, without its braces. */
+    if (!err && site->page.len > 2)
+        err = cb_buf_printf(out, ",%.*s", (int)site->page.len - 2, site->page.p + 1);
     for (unsigned i = 0; !err && fields && i < CB_FIELD_COUNT; i++) {
         err = cb_buf_printf(out, "%s\"%s\":", i ? "," : ",\"visitor\":{", cb_field_key(i));
         if (!err)
@@ -79,14 +85,17 @@ static int render(struct cb_buf *out, struct cb_str site, unsigned status,
     return err ? err : cb_buf_append_str(out, fields ? CB_STR("}}") : CB_STR("}"));
 }
 
-static void reply(struct cb_http_req *req, struct cb_str site, unsigned status,
+static void reply(struct cb_http_req *req, struct cb_str name, const struct cb_site *site,
                   const struct cb_answer *fields) {
     struct cb_buf body;
+    char headers[CB_REPLY_ORIGIN_MAX + 128], origin[CB_REPLY_ORIGIN_MAX];
     cb_buf_init(&body, ANSWER_MAX_BYTES);
-    if (render(&body, site, status, fields))
+    snprintf(headers, sizeof headers, CB_REPLY_JSON CB_REPLY_NO_STORE "%s",
+             cb_reply_origin(req, site, origin));
+    if (render(&body, name, site, fields))
         cb_reply_busy(req);
     else
-        cb_http_reply(req, 200, CB_REPLY_JSON CB_REPLY_CORS CB_REPLY_NO_STORE, body.data, body.len);
+        cb_http_reply(req, 200, headers, body.data, body.len);
     cb_buf_fini(&body);
 }
 
@@ -101,7 +110,7 @@ static void answered(void *user, void *tag, const struct cb_answer *answer) {
         cb_lookup_settled(w->lookup, boot.site, &site) != CB_SITE_KNOWN)
         cb_reply_busy(req);
     else
-        reply(req, boot.site, site->status, answer);
+        reply(req, boot.site, site, answer);
 }
 
 void cb_boot_handle(struct cb_worker *w, struct cb_http_req *req, bool settled) {
@@ -129,6 +138,11 @@ void cb_boot_handle(struct cb_worker *w, struct cb_http_req *req, bool settled) 
     case CB_SITE_KNOWN:
         break;
     }
+    if (!cb_reply_origin_allowed(req, site)) {
+        blame(&fault, CB_REFUSE_ORIGIN_REFUSED, NULL, "site");
+        cb_reply_fault(req, &fault, CB_REPLY_NO_STORE);
+        return;
+    }
     unsigned wait_s = cb_limit_site_wait(w->limit, boot.site);
     if (wait_s) {
         cb_reply_limited(req, wait_s);
@@ -136,7 +150,7 @@ void cb_boot_handle(struct cb_worker *w, struct cb_http_req *req, bool settled) 
     }
     cb_limit_site_take(w->limit, boot.site, 1);
     if (!boot.has_visitor) {
-        reply(req, boot.site, site->status, NULL);
+        reply(req, boot.site, site, NULL);
         return;
     }
     struct cb_ask ask = {.kind = CB_ASK_FIELDS, .site = boot.site};

@@ -11,8 +11,8 @@
 #include <msgpack.h>
 
 #include "ingest/fault.h"
-#include "ingest/value.h"
 #include "proto/event.h"
+#include "proto/value.h"
 
 /* The largest time that is taken, in ms: that of ECMAScript's Date. */
 #define CB_TIME_MAX_MS INT64_C(8640000000000000)

@@ -121,7 +121,8 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
     }
     const struct cb_str *agent = cb_http_header(req, "user-agent");
     struct cb_device_verdict device = cb_device_of(agent ? *agent : (struct cb_str){NULL, 0});
-    struct cb_beacon_receipt receipt = {req->received_ms, device.device, device.bot, false};
+    struct cb_beacon_receipt receipt = {
+        .received_ms = req->received_ms, .device = device.device, .bot = device.bot};
     uint64_t index = 0;
     bool gone = false;
     cb_verdict_clear(&w->verdict);
@@ -131,6 +132,7 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
             b->site.len ? cb_lookup_settled(w->lookup, b->site, &site) : CB_SITE_UNKNOWN;
         gone = state == CB_SITE_UNAVAILABLE;
         receipt.site_known = state == CB_SITE_KNOWN;
+        receipt.origin_refused = receipt.site_known && !cb_reply_origin_allowed(req, site);
         if (!gone)
             take(w, ticket, &receipt, index);
         if (receipt.site_known)

@@ -19,6 +19,7 @@ struct waiter {
 
 struct entry {
     struct cb_site site;
+    char *text; /* of its origins and page */
     char name[CB_SITE_MAX];
     size_t name_len;
     size_t bucket;
@@ -40,6 +41,7 @@ struct cb_lookup {
     struct entry *buckets[BUCKETS];
     struct entry *oldest, *newest;
     unsigned n_entries;
+    size_t text_bytes;
 };
 
 int cb_lookup_create(struct cb_uplink *uplink, unsigned ask_timeout_ms, struct cb_lookup **out) {
@@ -51,6 +53,13 @@ int cb_lookup_create(struct cb_uplink *uplink, unsigned ask_timeout_ms, struct c
     randombytes_buf(l->key, sizeof l->key);
     *out = l;
     return 0;
+}
+
+static void text_free(struct cb_lookup *l, struct entry *e) {
+    l->text_bytes -= e->site.origins.len + e->site.page.len;
+    e->site.origins = e->site.page = (struct cb_str){NULL, 0};
+    free(e->text);
+    e->text = NULL;
 }
 
 static void waiters_free(struct entry *e) {
@@ -69,6 +78,7 @@ void cb_lookup_destroy(struct cb_lookup **lookup) {
         struct entry *e = l->oldest;
         l->oldest = e->newer;
         waiters_free(e);
+        text_free(l, e);
         free(e);
     }
     free(l);
@@ -113,6 +123,7 @@ static bool evict(struct cb_lookup *l) {
     *at = e->chain;
     unlist(l, e);
     waiters_free(e);
+    text_free(l, e);
     free(e);
     l->n_entries--;
     return true;
@@ -136,11 +147,32 @@ static int insert(struct cb_lookup *l, struct cb_str name, struct entry **out) {
     return 0;
 }
 
+/* Keeps what pages get. Without memory the site is as it was, and so is its answer. */
+static int text_take(struct cb_lookup *l, struct entry *e, const struct cb_answer *answer) {
+    size_t origins_len = answer->origins.len, page_len = answer->page.len;
+    char *text = NULL;
+    if (origins_len + page_len > 0) {
+        text = malloc(origins_len + page_len);
+        if (!text)
+            return CB_ENOMEM;
+        if (origins_len > 0)
+            memcpy(text, answer->origins.p, origins_len);
+        if (page_len > 0)
+            memcpy(text + origins_len, answer->page.p, page_len);
+    }
+    text_free(l, e);
+    e->text = text;
+    e->site.origins = (struct cb_str){text, origins_len};
+    e->site.page = (struct cb_str){text ? text + origins_len : NULL, page_len};
+    l->text_bytes += origins_len + page_len;
+    return 0;
+}
+
 static void answered(void *user, void *tag, const struct cb_answer *answer) {
     struct cb_lookup *l = user;
     struct entry *e = tag;
     e->asking = false;
-    e->failed = !answer || answer->later;
+    e->failed = !answer || answer->later || text_take(l, e, answer);
     if (e->failed) {
         e->failed_ms = cb_clock_mono_ms();
     } else {
@@ -151,6 +183,10 @@ static void answered(void *user, void *tag, const struct cb_answer *answer) {
     }
     unlist(l, e);
     list(l, e);
+    e->asking = true; /* it is not to go now */
+    while (l->text_bytes > CB_LOOKUP_TEXT_MAX && evict(l)) {
+    }
+    e->asking = false;
     /* The list is taken off first: whom it calls may ask again. */
     struct waiter *waiters = e->waiters;
     e->waiters = NULL;

@@ -3,8 +3,8 @@
  *
  * An answer, also that there is no such site, is fresh for 2 s (and asked anew in the background
  * after 1 s, so that a busy site never waits). While the store does not answer, it may be used up
- * to 60 s old; past that the site is unavailable: 503. Bounded: 10,000 sites, oldest answers go
- * first. One per thread, on its event base. */
+ * to 60 s old; past that the site is unavailable: 503. Bounded: 10,000 sites and 64 MB of
+ * their settings, oldest answers go first. One per thread, on its event base. */
 #ifndef CB_INGEST_LOOKUP_H
 #define CB_INGEST_LOOKUP_H
 
@@ -12,10 +12,11 @@
 
 enum {
     CB_LOOKUP_SITES_MAX = 10000,
-    CB_LOOKUP_AHEAD_MS = 1000,  /* older: asked anew in the background */
-    CB_LOOKUP_FRESH_MS = 2000,  /* older: asked anew before use … */
-    CB_LOOKUP_STALE_MS = 60000, /* … unless the store does not answer: up to this */
-    CB_LOOKUP_ASK_MS = 1000,    /* how long an ask waits */
+    CB_LOOKUP_TEXT_MAX = 64 * 1024 * 1024, /* bytes of all their origins and pages */
+    CB_LOOKUP_AHEAD_MS = 1000,             /* older: asked anew in the background */
+    CB_LOOKUP_FRESH_MS = 2000,             /* older: asked anew before use … */
+    CB_LOOKUP_STALE_MS = 60000,            /* … unless the store does not answer: up to this */
+    CB_LOOKUP_ASK_MS = 1000,               /* how long an ask waits */
 };
 
 enum cb_site_state {
@@ -26,7 +27,9 @@ enum cb_site_state {
 };
 
 struct cb_site {
-    unsigned status; /* enum cb_site_status */
+    unsigned status;       /* enum cb_site_status: online or offline */
+    struct cb_str origins; /* whose pages may use it (struct cb_settings) */
+    struct cb_str page;    /* a JSON object, or empty: what a boot gives */
     /* The producer of the pixel's events of this thread: random, with the last number given out. */
     uint8_t pixel_producer[CB_PRODUCER_BYTES];
     uint64_t pixel_seq;

@@ -5,7 +5,7 @@
 #ifndef CB_INGEST_MSGPACK_H
 #define CB_INGEST_MSGPACK_H
 
-#include "ingest/value.h"
+#include "proto/value.h"
 
 /* Checks that body is one or more whole msgpack values, nested at most CB_VALUE_DEPTH_MAX deep,
  * with nothing behind them. What was checked can be walked without a failure. Errors:

@@ -235,6 +235,10 @@ void cb_pixel_handle(struct cb_worker *w, struct cb_http_req *req, bool settled)
             cb_draft_begin(draft); /* of several faults this one is told */
             blame(draft, CB_REFUSE_SITE_UNKNOWN, NULL, "site");
         }
+        if (state == CB_SITE_KNOWN && !cb_reply_origin_allowed(req, site)) {
+            cb_draft_begin(draft);
+            blame(draft, CB_REFUSE_ORIGIN_REFUSED, NULL, "site");
+        }
         unsigned wait_s = state == CB_SITE_KNOWN ? cb_limit_site_wait(w->limit, shot.site) : 0;
         if (wait_s) {
             cb_reply_limited(req, wait_s);

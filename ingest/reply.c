@@ -8,6 +8,25 @@
 
 enum { ERROR_MAX_BYTES = 4096, HEADERS_MAX_BYTES = 1024 };
 
+bool cb_reply_origin_allowed(const struct cb_http_req *req, const struct cb_site *site) {
+    const struct cb_str *origin = cb_http_header(req, "origin");
+    return !origin || cb_origins_allow(site->origins, *origin);
+}
+
+const char *cb_reply_origin(const struct cb_http_req *req, const struct cb_site *site, char *out) {
+    const struct cb_str *origin = cb_http_header(req, "origin");
+    if (site->origins.len == 0)
+        snprintf(out, CB_REPLY_ORIGIN_MAX, CB_REPLY_CORS);
+    else if (!origin || !cb_origins_allow(site->origins, *origin))
+        snprintf(out, CB_REPLY_ORIGIN_MAX, "Vary: Origin\r\n");
+    else
+        snprintf(out, CB_REPLY_ORIGIN_MAX,
+                 "Access-Control-Allow-Origin: %.*s\r\nVary: Origin\r\n"
+                 "Access-Control-Expose-Headers: Retry-After\r\n",
+                 (int)origin->len, origin->p);
+    return out;
+}
+
 void cb_reply_fault(struct cb_http_req *req, const struct cb_fault *fault, const char *headers) {
     struct cb_buf lines, body;
     cb_buf_init(&lines, HEADERS_MAX_BYTES);

@@ -13,18 +13,22 @@ enum {
     MESSAGE_VALUES = 3, /* magic, version, entries */
     MESSAGE_HEAD_BYTES = 1 + 5 + 1 + 3,
     HELLO_ASK_VALUES = 1,     /* kind */
-    SITE_ASK_VALUES = 2,      /* kind, site */
+    SITE_ASK_VALUES = 2,      /* kind, site; also of a lease */
     FIELDS_ASK_VALUES = 3,    /* kind, site, visitor */
     HELLO_ANSWER_VALUES = 4,  /* kind, found, later, accepting */
     SITE_ANSWER_VALUES = 5,   /* kind, found, later, accepting, status */
+    SET_ANSWER_VALUES = 7,    /* … and origins, page, of a site that has any */
+    LEASE_ANSWER_VALUES = 4,  /* kind, found, later, status */
     FIELDS_ANSWER_VALUES = 4, /* kind, found, later, fields */
     ASK_BYTES_MAX = 1 + 1 + 2 + CB_SITE_MAX + 2 + CB_VISITOR_BYTES,
-    ANSWER_BYTES_MAX = 1 + 1 + 1 + 1 + 1 + CB_FIELD_COUNT * 5, /* without the fields' text */
+    ANSWER_BYTES_MAX = 1 + 1 + 1 + 1 + 1 + CB_FIELD_COUNT * 5, /* without any text */
 };
 
 _Static_assert(CB_ASKS_MAX *(ANSWER_BYTES_MAX + CB_FIELD_COUNT * CB_ASK_VALUE_MAX) <
                    CB_ASK_MESSAGE_MAX,
                "a full answer passes CB_ASK_MESSAGE_MAX");
+_Static_assert(CB_ORIGINS_MAX_BYTES + CB_PAGE_SETTINGS_MAX < CB_FIELD_COUNT * CB_ASK_VALUE_MAX,
+               "a site's answer is shorter than a visitor's");
 
 static void pack_head(msgpack_packer *pk, const char *magic, uint32_t n) {
     msgpack_pack_array(pk, MESSAGE_VALUES);
@@ -78,8 +82,9 @@ int cb_ask_encode(const struct cb_ask *asks, uint32_t n, struct cb_buf *out) {
         const struct cb_ask *ask = &asks[i];
         static const uint8_t n_values[] = {[CB_ASK_HELLO] = HELLO_ASK_VALUES,
                                            [CB_ASK_SITE] = SITE_ASK_VALUES,
-                                           [CB_ASK_FIELDS] = FIELDS_ASK_VALUES};
-        assert(ask->kind >= CB_ASK_HELLO && ask->kind <= CB_ASK_FIELDS);
+                                           [CB_ASK_FIELDS] = FIELDS_ASK_VALUES,
+                                           [CB_ASK_LEASE] = SITE_ASK_VALUES};
+        assert(ask->kind >= CB_ASK_HELLO && ask->kind <= CB_ASK_LEASE);
         assert(ask->kind == CB_ASK_HELLO || cb_site_name_valid(ask->site));
         msgpack_pack_array(&pk, n_values[ask->kind]);
         msgpack_pack_uint8(&pk, (uint8_t)ask->kind);
@@ -96,11 +101,12 @@ int cb_ask_encode(const struct cb_ask *asks, uint32_t n, struct cb_buf *out) {
 static bool take_ask(struct cb_pack_reader *r, struct cb_ask *ask) {
     memset(ask, 0, sizeof *ask);
     uint32_t n_values = cb_pack_array(r, FIELDS_ASK_VALUES);
-    ask->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_FIELDS);
+    ask->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_LEASE);
     switch (ask->kind) {
     case CB_ASK_HELLO:
         return r->ok && n_values == HELLO_ASK_VALUES;
     case CB_ASK_SITE:
+    case CB_ASK_LEASE:
         ask->site = cb_pack_str(r, CB_SITE_MAX);
         return r->ok && n_values == SITE_ASK_VALUES && cb_site_name_valid(ask->site);
     case CB_ASK_FIELDS:
@@ -142,16 +148,23 @@ static size_t answers_bytes_max(const struct cb_answer *answers, uint32_t n) {
         for (unsigned f = 0; answers[i].kind == CB_ASK_FIELDS && f < CB_FIELD_COUNT; f++) {
             bytes += answers[i].fields[f].len;
         }
+        bytes += answers[i].origins.len + answers[i].page.len;
     }
     return bytes;
+}
+
+static bool has_settings(const struct cb_answer *answer) {
+    return answer->origins.len > 0 || answer->page.len > 0;
 }
 
 static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
     static const uint8_t n_values[] = {[CB_ASK_HELLO] = HELLO_ANSWER_VALUES,
                                        [CB_ASK_SITE] = SITE_ANSWER_VALUES,
-                                       [CB_ASK_FIELDS] = FIELDS_ANSWER_VALUES};
-    assert(answer->kind >= CB_ASK_HELLO && answer->kind <= CB_ASK_FIELDS);
-    msgpack_pack_array(pk, n_values[answer->kind]);
+                                       [CB_ASK_FIELDS] = FIELDS_ANSWER_VALUES,
+                                       [CB_ASK_LEASE] = LEASE_ANSWER_VALUES};
+    assert(answer->kind >= CB_ASK_HELLO && answer->kind <= CB_ASK_LEASE);
+    bool set = answer->kind == CB_ASK_SITE && has_settings(answer);
+    msgpack_pack_array(pk, set ? SET_ANSWER_VALUES : n_values[answer->kind]);
     msgpack_pack_uint8(pk, (uint8_t)answer->kind);
     pack_bool(pk, answer->found);
     pack_bool(pk, answer->later);
@@ -162,11 +175,19 @@ static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
         }
         return;
     }
-    pack_bool(pk, answer->accepting);
-    if (answer->kind == CB_ASK_SITE) {
-        assert(!answer->found ||
-               (answer->status >= CB_STATUS_ONLINE && answer->status <= CB_STATUS_OFFLINE));
-        msgpack_pack_uint32(pk, answer->found ? answer->status : 0);
+    if (answer->kind != CB_ASK_LEASE) {
+        pack_bool(pk, answer->accepting);
+    }
+    if (answer->kind == CB_ASK_HELLO) {
+        return;
+    }
+    assert(!answer->found ||
+           (answer->status >= CB_STATUS_ONLINE && answer->status <= CB_STATUS_OFFLINE));
+    msgpack_pack_uint32(pk, answer->found ? answer->status : 0);
+    if (set) {
+        msgpack_pack_str_with_body(pk, answer->origins.p ? answer->origins.p : "",
+                                   answer->origins.len);
+        msgpack_pack_str_with_body(pk, answer->page.p ? answer->page.p : "", answer->page.len);
     }
 }
 
@@ -177,6 +198,10 @@ int cb_answer_encode(const struct cb_answer *answers, uint32_t n, struct cb_buf 
             if (answers[i].fields[f].len > CB_ASK_VALUE_MAX) {
                 return CB_ETOOBIG;
             }
+        }
+        if (answers[i].origins.len > CB_ORIGINS_MAX_BYTES ||
+            answers[i].page.len > CB_PAGE_SETTINGS_MAX) {
+            return CB_ETOOBIG;
         }
     }
     int err = cb_buf_reserve(out, answers_bytes_max(answers, n));
@@ -194,8 +219,8 @@ int cb_answer_encode(const struct cb_answer *answers, uint32_t n, struct cb_buf 
 
 static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
     memset(answer, 0, sizeof *answer);
-    uint32_t n_values = cb_pack_array(r, SITE_ANSWER_VALUES);
-    answer->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_FIELDS);
+    uint32_t n_values = cb_pack_array(r, SET_ANSWER_VALUES);
+    answer->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_LEASE);
     answer->found = cb_pack_bool(r);
     answer->later = cb_pack_bool(r);
     switch (answer->kind) {
@@ -205,7 +230,15 @@ static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
     case CB_ASK_SITE:
         answer->accepting = cb_pack_bool(r);
         answer->status = (unsigned)cb_pack_uint(r, CB_STATUS_OFFLINE);
-        return r->ok && n_values == SITE_ANSWER_VALUES && (answer->status > 0) == answer->found;
+        if (n_values == SET_ANSWER_VALUES) {
+            answer->origins = cb_pack_str(r, CB_ORIGINS_MAX_BYTES);
+            answer->page = cb_pack_str(r, CB_PAGE_SETTINGS_MAX);
+        }
+        return r->ok && (answer->status > 0) == answer->found &&
+               n_values == (has_settings(answer) ? SET_ANSWER_VALUES : SITE_ANSWER_VALUES);
+    case CB_ASK_LEASE:
+        answer->status = (unsigned)cb_pack_uint(r, CB_STATUS_OFFLINE);
+        return r->ok && n_values == LEASE_ANSWER_VALUES && (answer->status > 0) == answer->found;
     case CB_ASK_FIELDS:
         if (cb_pack_array(r, CB_FIELD_COUNT) != CB_FIELD_COUNT) {
             return false;

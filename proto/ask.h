@@ -22,19 +22,24 @@ enum cb_ask_kind {
     CB_ASK_HELLO = 1,  /* is the store ready, and of which version */
     CB_ASK_SITE = 2,   /* a site's row */
     CB_ASK_FIELDS = 3, /* a visitor's fields; what was set before the last ack is in them */
+    CB_ASK_LEASE = 4, /* an operator's dashboard is there: the site's automatic status is online for
+                         CB_LEASE_MS from now */
 };
+
+enum { CB_LEASE_MS = 15000, CB_LEASE_RENEW_MS = 5000 };
 
 struct cb_ask {
     enum cb_ask_kind kind;
-    struct cb_str site;                /* SITE, FIELDS */
+    struct cb_str site;                /* SITE, FIELDS, LEASE */
     uint8_t visitor[CB_VISITOR_BYTES]; /* FIELDS: the hash */
 };
 
 struct cb_answer {
     enum cb_ask_kind kind;
-    bool found;                           /* SITE, FIELDS: there is one. HELLO: ready */
+    bool found;                           /* SITE, FIELDS, LEASE: there is one. HELLO: ready */
     bool later;                           /* the store could not look now; ask again */
-    unsigned status;                      /* SITE: enum cb_site_status */
+    unsigned status;                      /* SITE, LEASE: what pages are told: online or offline */
+    struct cb_str origins, page;          /* SITE: of struct cb_settings */
     bool accepting;                       /* HELLO, SITE: the journal has room (readyz) */
     struct cb_str fields[CB_FIELD_COUNT]; /* FIELDS: values, empty where never set */
 };

@@ -94,9 +94,14 @@ void cb_visitor_hash(struct cb_str site, const uint8_t id[CB_VISITOR_BYTES],
 }
 
 bool cb_stamp_replaces(const struct cb_stamp *a, const struct cb_stamp *b) {
+    /* A page chooses its producer: it must not be taken for the operators'. */
+    int edited = (b->source == CB_SOURCE_OPERATOR) - (a->source == CB_SOURCE_OPERATOR);
     int order = memcmp(a->producer, b->producer, CB_PRODUCER_BYTES);
-    if (order == 0) {
+    if (edited == 0 && order == 0) {
         return b->seq > a->seq;
     }
-    return b->true_ms != a->true_ms ? b->true_ms > a->true_ms : order < 0;
+    if (b->true_ms != a->true_ms) {
+        return b->true_ms > a->true_ms;
+    }
+    return edited != 0 ? edited > 0 : order < 0;
 }

@@ -124,15 +124,20 @@ size_t cb_field_max_chars(unsigned field);
 void cb_visitor_hash(struct cb_str site, const uint8_t id[CB_VISITOR_BYTES],
                      uint8_t out[CB_VISITOR_BYTES]);
 
-/* Order of writes of a visitor's field (DESIGN, "Write order of a field"). */
+/* Who wrote a field; the numbers stand on disk. 0 in a stamp means a page. */
+enum cb_source { CB_SOURCE_PAGE = 1, CB_SOURCE_OPERATOR = 2 };
+
+/* Order of writes of a visitor's field (DESIGN, "Write order of a field"). An operator's has the
+ * journal's time of append, its position as seq, and no producer. */
 struct cb_stamp {
     int64_t true_ms;
     uint64_t seq;
     uint8_t producer[CB_PRODUCER_BYTES];
+    uint8_t source; /* enum cb_source */
 };
 
 /* Whether a write stamped b replaces one stamped a. Same producer: the higher seq wins (equal: the
- * first stays); otherwise the later true_ms, ties by producer bytes. */
+ * first stays); otherwise the later true_ms, ties to the operator, then by producer bytes. */
 bool cb_stamp_replaces(const struct cb_stamp *a, const struct cb_stamp *b);
 
 #endif

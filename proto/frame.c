@@ -286,7 +286,8 @@ static int decode_v1(struct cb_pack_reader *r, uint32_t n_values, struct cb_fram
     }
     out->kind = (enum cb_frame_kind)kind;
     out->body = (struct cb_str){(const char *)r->p, (size_t)(r->end - r->p)};
-    if (out->kind != CB_FRAME_BEACONS) { /* their bodies are cb_control_decode's, cb_trim_decode's */
+    if (out->kind !=
+        CB_FRAME_BEACONS) { /* their bodies are cb_control_decode's, cb_trim_decode's */
         return out->n_sites == 0 ? 0 : CB_EMALFORMED;
     }
     return body_ok(out) ? 0 : CB_EMALFORMED;

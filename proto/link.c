@@ -36,12 +36,15 @@ enum {
     RECONNECT_MAX_MS = 500,
 
     NO_SOCKET = -1,
+    CONTROLS_MAX = 2, /* addresses of control frames: inproc and ipc */
 };
 
 static const uint32_t ID_MARK = UINT32_C(1) << 31; /* the end of the way back (RFC SP reqrep) */
 
 struct cb_link_store {
-    int frames, acks, asks;
+    int frames, control, acks, asks;
+    struct cb_link_url urls[1 + CONTROLS_MAX]; /* bound, the first by create */
+    unsigned n_urls;
 };
 
 /* A connection that receives; see cb_link_sender_tend. */
@@ -149,24 +152,29 @@ static int open_socket(const struct channel *channel, const char *url, int *out)
     return 0;
 }
 
-static int open_bound(const struct channel *channel, const char *url, int *out) {
+static int bind_socket(int s, const char *url) {
     char address[CB_LINK_URL_MAX];
     int rc = cb_link_address_prepare(url, address);
-    if (rc) {
-        return rc;
-    }
-    int s;
-    rc = open_socket(channel, url, &s);
-    if (rc) {
-        return rc;
-    }
-    if (nn_bind(s, address) < 0) {
+    if (rc == 0 && nn_bind(s, address) < 0) {
         int error = nn_errno();
         char quoted[120];
         cb_log(CB_LOG_ERROR, "link_bind_failed", "address=%s reason=%s", url,
                cb_log_quote(nn_strerror(error), quoted, sizeof(quoted)));
+        rc = translate(error);
+    }
+    return rc;
+}
+
+static int open_bound(const struct channel *channel, const char *url, int *out) {
+    int s;
+    int rc = open_socket(channel, url, &s);
+    if (rc) {
+        return rc;
+    }
+    rc = bind_socket(s, url);
+    if (rc) {
         close_socket(&s);
-        return translate(error);
+        return rc;
     }
     *out = s;
     return 0;
@@ -294,7 +302,8 @@ int cb_link_store_create(const struct cb_link_url *url, struct cb_link_store **o
     if (!store) {
         return CB_ENOMEM;
     }
-    *store = (struct cb_link_store){NO_SOCKET, NO_SOCKET, NO_SOCKET};
+    *store = (struct cb_link_store){NO_SOCKET, NO_SOCKET,      NO_SOCKET,
+                                    NO_SOCKET, .urls = {*url}, .n_urls = 1};
     int rc = open_bound(&STORE_FRAMES, url->frames, &store->frames);
     if (!rc) {
         rc = open_bound(&STORE_ACKS, url->acks, &store->acks);
@@ -310,11 +319,36 @@ int cb_link_store_create(const struct cb_link_url *url, struct cb_link_store **o
     return 0;
 }
 
+int cb_link_store_open_control(struct cb_link_store *store, const struct cb_link_url *control) {
+    bool acks = false, asks = false;
+    for (unsigned i = 0; i < store->n_urls; i++) {
+        acks |= strcmp(store->urls[i].acks, control->acks) == 0;
+        asks |= strcmp(store->urls[i].asks, control->asks) == 0;
+    }
+    if (store->n_urls > CONTROLS_MAX) {
+        return CB_EFULL;
+    }
+    int rc = store->control == NO_SOCKET
+                 ? open_bound(&STORE_FRAMES, control->frames, &store->control)
+                 : bind_socket(store->control, control->frames);
+    if (!rc && !acks) {
+        rc = bind_socket(store->acks, control->acks);
+    }
+    if (!rc && !asks) {
+        rc = bind_socket(store->asks, control->asks);
+    }
+    if (!rc) {
+        store->urls[store->n_urls++] = *control;
+    }
+    return rc;
+}
+
 void cb_link_store_destroy(struct cb_link_store **store) {
     if (!*store) {
         return;
     }
     close_socket(&(*store)->frames);
+    close_socket(&(*store)->control);
     close_socket(&(*store)->acks);
     close_socket(&(*store)->asks);
     free(*store);
@@ -331,6 +365,14 @@ int cb_link_asks_fd(struct cb_link_store *store) {
 
 int cb_link_recv_frame(struct cb_link_store *store, struct cb_link_message *out) {
     return receive(store->frames, out);
+}
+
+int cb_link_control_fd(struct cb_link_store *store) {
+    return store->control == NO_SOCKET ? -1 : descriptor(store->control, NN_RCVFD);
+}
+
+int cb_link_recv_control(struct cb_link_store *store, struct cb_link_message *out) {
+    return store->control == NO_SOCKET ? CB_EAGAIN : receive(store->control, out);
 }
 
 int cb_link_send_ack(struct cb_link_store *store, const void *data, size_t len) {

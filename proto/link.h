@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * link.h: the one file that knows nanomsg: the three channels between a sender (ingest) and the
- * store.
+ * link.h: the one file that knows nanomsg: the three channels between a sender (ingest, query) and
+ * the store.
  *
  *   frames  PUSH → PULL     acks  SUB ← PUB     asks  raw REQ → raw REP (many outstanding, answers
  * in any order)
+ *
+ * Control frames have a PULL of their own, which only query uses and which is never tcp.
  *
  * nn_send() promises nothing: a frame is safe only when its ack came (uplink.h sends again). All
  * sends and receives are non-blocking. A socket belongs to one thread at a time. Descriptors are
@@ -32,6 +34,11 @@ struct cb_link_url {
  * a socket's address). */
 CB_MUST_USE int cb_link_url_parse(const char *url, struct cb_link_url *out);
 
+/* The same for a sender of control frames, and for where they are taken: inproc://NAME or
+ * ipc:///FOLDER, in which `control` stands beside the three. Its acks and asks are the ones above.
+ * Never tcp: who reaches this socket can mint a token. Errors: as above, CB_EINVAL for tcp too. */
+CB_MUST_USE int cb_link_url_control(const char *url, struct cb_link_url *out);
+
 /* A received message: nanomsg's memory, handed over. */
 struct cb_link_message {
     void *data;
@@ -49,12 +56,20 @@ struct cb_link_store;
  * (address in use), CB_EINVAL (a host without an address), CB_ESYS, CB_ENOMEM; the log says which
  * address and why. */
 CB_MUST_USE int cb_link_store_create(const struct cb_link_url *url, struct cb_link_store **out);
+/* Binds the socket of control frames of an address of cb_link_url_control, and its acks and asks
+ * where they are not bound already; may be called for several addresses, before the store's
+ * threads run. Errors: as above. */
+CB_MUST_USE int cb_link_store_open_control(struct cb_link_store *store,
+                                           const struct cb_link_url *control);
 void cb_link_store_destroy(struct cb_link_store **store);
 /* Descriptors to poll for reading. */
 int cb_link_frames_fd(struct cb_link_store *store);
 int cb_link_asks_fd(struct cb_link_store *store);
 /* Receives a frame. Thread: the journal's. Errors: CB_EAGAIN when there is none, CB_ECLOSED. */
 CB_MUST_USE int cb_link_recv_frame(struct cb_link_store *store, struct cb_link_message *out);
+/* The same for control frames; -1 and CB_EAGAIN where that socket was not opened. */
+int cb_link_control_fd(struct cb_link_store *store);
+CB_MUST_USE int cb_link_recv_control(struct cb_link_store *store, struct cb_link_message *out);
 /* Publishes an ack. Thread: the journal's. A lost ack costs a resend, nothing else. Errors:
  * CB_EAGAIN, CB_ECLOSED, CB_ETOOBIG, CB_ENOMEM. */
 int cb_link_send_ack(struct cb_link_store *store, const void *data, size_t len);

@@ -113,6 +113,22 @@ int cb_link_url_parse(const char *url, struct cb_link_url *out) {
     return rc;
 }
 
+int cb_link_url_control(const char *url, struct cb_link_url *out) {
+    static const char frames[] = "/frames", control[] = "/control";
+    struct cb_link_url parsed;
+    int rc = url && after(url, TCP) ? CB_EINVAL : cb_link_url_parse(url, &parsed);
+    if (rc) {
+        return rc;
+    }
+    size_t len = strlen(parsed.frames) - (sizeof(frames) - 1);
+    if (len + sizeof(control) > sizeof(parsed.frames)) {
+        return CB_EINVAL;
+    }
+    memcpy(parsed.frames + len, control, sizeof(control));
+    *out = parsed;
+    return 0;
+}
+
 bool cb_link_address_is_ipv6(const char *url) {
     const char *place = after(url, TCP);
     return place && place[0] == '[';

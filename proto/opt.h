@@ -22,6 +22,9 @@ enum cb_opt_tier {
     CB_OPT_UPKEEP = 8, /* verify, rebuild, backup, restore */
     CB_OPT_BACKUP = 16,
     CB_OPT_RESTORE = 32,
+    CB_OPT_TOKEN = 64, /* token create, list, revoke; each has its own besides */
+    CB_OPT_TOKEN_CREATE = 128,
+    CB_OPT_TOKEN_REVOKE = 256,
 };
 
 enum cb_opt_type {
@@ -39,9 +42,10 @@ enum cb_opt_type {
       "where pages send their beacons; port 0 picks one")                                          \
     X(query, "query", CB_OPT_STRING, CB_OPT_QUERY, "127.0.0.1:8081", 1, 260, "HOST:PORT",          \
       "where the API and the dashboard are served; port 0 picks one")                              \
-    X(link, "link", CB_OPT_STRING, CB_OPT_INGEST | CB_OPT_STORE, "", 0, 260, "URL",                \
+    X(link, "link", CB_OPT_STRING, CB_OPT_SERVE | CB_OPT_TOKEN, "", 0, 260, "URL",                 \
       "how the tiers reach the store: ipc:///FOLDER, tcp://HOST:PORT (takes PORT to PORT+2), or "  \
-      "inproc://NAME; serve uses inproc, the others ipc in DIR/link")                              \
+      "inproc://NAME; serve uses inproc, the others ipc in DIR/link; query and token go by "       \
+      "DIR/link unless this says ipc")                                                             \
     X(sites, "sites", CB_OPT_STRING, CB_OPT_STORE, "demo", 1, 4000, "A,B,…",                       \
       "sites to make at start if they are not there")                                              \
     X(ingest_threads, "ingest-threads", CB_OPT_INT, CB_OPT_INGEST, "1", 1, 64, "N",                \
@@ -59,8 +63,8 @@ enum cb_opt_type {
       "SECONDS", "deadline for a request's head, and another for its body")                        \
     X(idle_timeout, "idle-timeout", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "75", 1, 3600,       \
       "SECONDS", "how long an idle connection is kept")                                            \
-    X(ack_timeout, "ack-timeout", CB_OPT_INT, CB_OPT_INGEST, "5000", 100, 600000, "MS",            \
-      "how long an answer waits for the store before it is 503")                                   \
+    X(ack_timeout, "ack-timeout", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "5000", 100, 600000,   \
+      "MS", "how long an answer waits for the store before it is 503")                             \
     X(held, "held", CB_OPT_BYTES, CB_OPT_INGEST, "16M", 65536, 1073741824, "BYTES",                \
       "events that may wait for the store, of each ingest thread; past it 503")                    \
     X(address_rate, "address-rate", CB_OPT_INT, CB_OPT_INGEST, "0", 0, 10000000, "N",              \
@@ -87,6 +91,17 @@ enum cb_opt_type {
     X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \
       "folder for the copy: new or empty")                                                         \
     X(from, "from", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "DIR", "folder of a backup")       \
+    X(cors_origins, "cors-origins", CB_OPT_STRING, CB_OPT_QUERY, "", 0, 4000, "A,B,…",             \
+      "origins (https://HOST) whose pages may use the API besides the dashboard's own; none if "   \
+      "not given")                                                                                 \
+    X(role, "role", CB_OPT_STRING, CB_OPT_TOKEN_CREATE, "viewer", 1, 16, "ROLE",                   \
+      "viewer, operator or admin")                                                                 \
+    X(site, "site", CB_OPT_STRING, CB_OPT_TOKEN_CREATE, "", 0, 64, "SITE",                         \
+      "the one site that the token is for; all sites if not given")                                \
+    X(name, "name", CB_OPT_STRING, CB_OPT_TOKEN_CREATE, "", 0, 100, "TEXT",                        \
+      "what people call the token")                                                                \
+    X(id, "id", CB_OPT_STRING, CB_OPT_TOKEN_REVOKE, "", 0, 16, "ID",                               \
+      "the token's id, as `token list` shows it")                                                  \
     X(log, "log", CB_OPT_STRING, CB_OPT_SERVE | CB_OPT_UPKEEP, "info", 1, 8, "LEVEL",              \
       "error, warn, info or debug")
 

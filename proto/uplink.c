@@ -127,17 +127,18 @@ static void on_room(evutil_socket_t fd, short what, void *user) {
     send_waiting(u, cb_clock_mono_us());
 }
 
-int cb_uplink_send(struct cb_uplink *u, struct cb_frame_builder *builder, void *tag) {
+/* The buffer of the next frame, empty; NULL without credits. */
+static struct cb_buf *next_bytes(struct cb_uplink *u) {
     if (cb_uplink_credits(u) == 0) {
-        return CB_EAGAIN;
+        return NULL;
     }
     struct cb_buf *bytes = &u->spare[u->n_spare - 1];
     cb_buf_clear(bytes);
-    int rc = cb_frame_builder_seal(builder, u->incarnation, u->next, bytes);
-    if (rc) {
-        return rc;
-    }
-    cb_frame_builder_clear(builder);
+    return bytes;
+}
+
+/* Takes the frame that was written to next_bytes under the next number, and sends it. */
+static void take_off(struct cb_uplink *u, const struct cb_buf *bytes, void *tag) {
     int64_t now_us = cb_clock_mono_us();
     struct slot *slot = slot_of(u, u->next);
     *slot = (struct slot){
@@ -153,7 +154,26 @@ int cb_uplink_send(struct cb_uplink *u, struct cb_frame_builder *builder, void *
         slot_send(u, slot, now_us);
     }
     timer_by(u, slot_due(slot), now_us);
-    return 0;
+}
+
+int cb_uplink_send(struct cb_uplink *u, struct cb_frame_builder *builder, void *tag) {
+    struct cb_buf *bytes = next_bytes(u);
+    int rc = bytes ? cb_frame_builder_seal(builder, u->incarnation, u->next, bytes) : CB_EAGAIN;
+    if (rc == 0) {
+        cb_frame_builder_clear(builder);
+        take_off(u, bytes, tag);
+    }
+    return rc;
+}
+
+int cb_uplink_send_control(struct cb_uplink *u, struct cb_str body, void *tag) {
+    struct cb_buf *bytes = next_bytes(u);
+    int rc =
+        bytes ? cb_frame_wrap(CB_FRAME_CONTROL, u->incarnation, u->next, body, bytes) : CB_EAGAIN;
+    if (rc == 0) {
+        take_off(u, bytes, tag);
+    }
+    return rc;
 }
 
 /* ---- ending ---- */

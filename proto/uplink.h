@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * uplink.h: the sending side of the pipeline: numbers frames, keeps them until their ack, sends
- * them again, within credits; and sends asks. Used by each ingest thread.
+ * them again, within credits; and sends asks. Used by each thread of ingest and of query.
  *
  * One uplink has one incarnation and belongs to one event base, whose thread alone calls it. Every
  * frame handed over ends in exactly one call of acked: ok, refused, or expired. */
@@ -63,6 +63,10 @@ bool cb_uplink_met_newer(const struct cb_uplink *uplink);
  * nanomsg takes nothing now is no error: the frame is sent as soon as there is room. */
 CB_MUST_USE int cb_uplink_send(struct cb_uplink *uplink, struct cb_frame_builder *builder,
                                void *tag);
+
+/* The same for a control frame (control.h); the uplink's frames go to the control socket
+ * (cb_link_url_control). body is copied. Its ack comes when the views hold it. */
+CB_MUST_USE int cb_uplink_send_control(struct cb_uplink *uplink, struct cb_str body, void *tag);
 
 /* Asks; asks of one turn of the event loop travel together. The strings of ask are copied.
  * timeout_ms bounds the wait (within it the ask is sent again when the store seems not to have got

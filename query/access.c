@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/access.h"
 
-#include <sodium.h>
 #include <strings.h>
-
-void cb_token_hash(struct cb_str text, uint8_t out[CB_TOKEN_HASH_BYTES]) {
-    crypto_generichash(out, CB_TOKEN_HASH_BYTES, (const unsigned char *)text.p, text.len, NULL, 0);
-}
 
 /* The text behind the scheme; the scheme's case does not count (RFC 9110, section 11.1). */
 static bool bearer_text(struct cb_str value, struct cb_str *out) {
@@ -26,14 +21,16 @@ static bool bearer_text(struct cb_str value, struct cb_str *out) {
 }
 
 enum cb_refusal cb_access_token(const struct cb_http_req *req, struct cb_snapshot *snapshot,
-                                struct cb_token *out) {
+                                struct cb_token *out, bool *tried) {
     static const struct cb_str name = {"authorization", sizeof "authorization" - 1};
     const struct cb_str *value = NULL;
     struct cb_str text;
+    *tried = false;
     for (unsigned i = 0; i < req->n_headers; i++) {
         const struct cb_http_header *header = &req->headers[i];
         if (header->name.len != name.len || strncasecmp(header->name.p, name.p, name.len) != 0)
             continue;
+        *tried = true;
         if (value) /* which one counts would be a guess, and a proxy's may be another */
             return CB_REFUSE_UNAUTHORIZED;
         value = &header->value;

@@ -7,9 +7,8 @@
 #define CB_QUERY_ACCESS_H
 
 #include "proto/http.h"
+#include "proto/token.h"
 #include "store/reader.h"
-
-enum { CB_TOKEN_TEXT_MAX = 256 }; /* bytes; ours have 64 hex digits (256 random bits) */
 
 /* What a route is about, which decides the tokens that open it. */
 enum cb_scope {
@@ -19,13 +18,10 @@ enum cb_scope {
     CB_SCOPE_WHOLE, /* a token for all sites */
 };
 
-/* The hash under which a token's text is stored. sodium_init() was called once before. */
-void cb_token_hash(struct cb_str text, uint8_t out[CB_TOKEN_HASH_BYTES]);
-
-/* The token of a request. Returns CB_REFUSE_NONE; CB_REFUSE_UNAUTHORIZED when there is none, more
- * than one or an unknown one. */
+/* The token of a request. *tried says whether it named one. Returns CB_REFUSE_NONE;
+ * CB_REFUSE_UNAUTHORIZED when there is none, more than one or an unknown one. */
 enum cb_refusal cb_access_token(const struct cb_http_req *req, struct cb_snapshot *snapshot,
-                                struct cb_token *out);
+                                struct cb_token *out, bool *tried);
 
 /* Whether a token opens a route. site: that of the path (CB_SCOPE_SITE only). Returns
  * CB_REFUSE_NONE or CB_REFUSE_FORBIDDEN, with a sentence. */

@@ -11,6 +11,8 @@ static const char headers[] =
     "'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action "
     "'none'; frame-ancestors 'none'\r\n"
     "Referrer-Policy: no-referrer\r\n"
+    "Cross-Origin-Opener-Policy: same-origin\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\n"
     "Cache-Control: no-cache\r\n"; /* kept, but asked for by etag each time */
 
 const struct cb_asset *cb_assets_find(struct cb_str path) {

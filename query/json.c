@@ -49,6 +49,11 @@ void cb_json_array_end(struct cb_json *json) {
     end(json, ']');
 }
 
+void cb_json_members(struct cb_json *json, struct cb_str members) {
+    separate(json);
+    raw(json, members.p, members.len);
+}
+
 void cb_json_key(struct cb_json *json, const char *key) {
     separate(json);
     raw(json, "\"", 1);

@@ -26,6 +26,9 @@ void cb_json_array_end(struct cb_json *json);
 void cb_json_key(struct cb_json *json, const char *key);
 void cb_json_key_str(struct cb_json *json, struct cb_str key);
 
+/* Members that are JSON already, as they stand between the braces of an object. */
+void cb_json_members(struct cb_json *json, struct cb_str members);
+
 void cb_json_str(struct cb_json *json, struct cb_str value);
 void cb_json_uint(struct cb_json *json, uint64_t value);
 void cb_json_int(struct cb_json *json, int64_t value);

@@ -16,13 +16,18 @@
 
 #include "proto/clock.h"
 #include "proto/http.h"
+#include "proto/json_parser.h"
 #include "proto/log.h"
+#include "query/headers.h"
 #include "query/routes.h"
 #include "query/stream.h"
+#include "query/tries.h"
+#include "query/writes.h"
 
 enum {
     BODY_MAX_BYTES = 64 * 1024,
     WRITE_TIMEOUT_MS = 30 * 1000,
+    ACK_TIMEOUT_MS = 5000, /* where the option does not say */
     STREAM_MAX_BYTES = 256 * 1024,
     DRAIN_MAX_MS = 3000, /* then what is left is closed */
     DRAIN_TICK_MS = 10,
@@ -32,6 +37,8 @@ struct thread {
     struct event_base *base;
     struct cb_http *http;
     struct cb_streams *streams;
+    struct cb_writes *writes;
+    struct cb_json_parser *parser;
     struct cb_api api;
     struct event *stop; /* reads stop_fd */
     struct event *tick; /* looks whether the drain is done */
@@ -44,7 +51,16 @@ struct thread {
 struct cb_query {
     unsigned n_threads;
     struct thread *threads;
+    struct cb_tries *tries;
     char address[300];
+};
+
+/* What the threads have in common; only read. */
+struct shared {
+    struct cb_reader *reader;
+    struct cb_tries *tries;
+    const struct cb_link_url *control; /* NULL: nothing can be written */
+    unsigned ack_timeout_ms;
 };
 
 static void drain_look(evutil_socket_t fd, short events, void *user) {
@@ -106,7 +122,9 @@ static int http_opts(const struct cb_opts *opts, struct cb_http_opts *out, char 
 /* Frees what thread_setup made; thread must not run. */
 static void thread_teardown(struct thread *thread) {
     cb_http_destroy(&thread->http);
+    cb_writes_destroy(&thread->writes);
     cb_streams_destroy(&thread->streams);
+    cb_json_parser_destroy(&thread->parser);
     if (thread->tick)
         event_free(thread->tick);
     if (thread->stop)
@@ -119,7 +137,7 @@ static void thread_teardown(struct thread *thread) {
 
 /* On failure the caller calls thread_teardown, as it does for threads that were set up. */
 static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, bool first,
-                        struct cb_reader *reader, char **sentence) {
+                        const struct shared *shared, char **sentence) {
     thread->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (thread->stop_fd < 0)
         return CB_ESYS;
@@ -131,9 +149,18 @@ static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, 
     if (!thread->stop || !thread->tick || event_add(thread->stop, NULL))
         return CB_ENOMEM;
     int rc = cb_streams_create(thread->base, &thread->streams);
+    if (!rc)
+        rc = cb_json_parser_create(BODY_MAX_BYTES, &thread->parser);
+    if (!rc)
+        rc = cb_writes_create(thread->base, shared->control, shared->ack_timeout_ms, cb_api_written,
+                              &thread->api, &thread->writes);
     if (rc)
         return rc;
-    thread->api = (struct cb_api){.reader = reader, .streams = thread->streams};
+    thread->api = (struct cb_api){.reader = shared->reader,
+                                  .streams = thread->streams,
+                                  .writes = thread->writes,
+                                  .tries = shared->tries,
+                                  .parser = thread->parser};
     return cb_http_create(thread->base, opts, first, cb_api_handle, &thread->api, &thread->http,
                           sentence);
 }
@@ -151,10 +178,10 @@ static int thread_start(struct thread *thread) {
 }
 
 static int threads_setup(struct cb_query *query, struct cb_http_opts *opts,
-                         struct cb_reader *reader, char **sentence) {
+                         const struct shared *shared, char **sentence) {
     int rc = 0;
     for (unsigned i = 0; !rc && i < query->n_threads; i++) {
-        rc = thread_setup(&query->threads[i], opts, i == 0, reader, sentence);
+        rc = thread_setup(&query->threads[i], opts, i == 0, shared, sentence);
         if (!rc) /* where the first one picked a port, the others share it */
             opts->port = cb_http_port(query->threads[i].http);
     }
@@ -163,11 +190,13 @@ static int threads_setup(struct cb_query *query, struct cb_http_opts *opts,
     return rc;
 }
 
-int cb_query_setup(const struct cb_opts *opts, struct cb_reader *reader, struct cb_query **out,
-                   char **sentence) {
+int cb_query_setup(const struct cb_opts *opts, struct cb_reader *reader,
+                   const struct cb_link_url *control, struct cb_query **out, char **sentence) {
     struct cb_http_opts http;
     *sentence = NULL;
     int rc = http_opts(opts, &http, sentence);
+    if (!rc)
+        rc = cb_headers_setup(opts->cors_origins, sentence);
     if (rc)
         return fail(sentence, rc);
     if (sodium_init() < 0)
@@ -184,7 +213,14 @@ int cb_query_setup(const struct cb_opts *opts, struct cb_reader *reader, struct 
     }
     for (unsigned i = 0; i < query->n_threads; i++)
         query->threads[i].stop_fd = -1;
-    rc = threads_setup(query, &http, reader, sentence);
+    rc = cb_tries_create(&query->tries);
+    struct shared shared = {.reader = reader,
+                            .tries = query->tries,
+                            .control = control,
+                            .ack_timeout_ms = opts->ack_timeout > 0 ? (unsigned)opts->ack_timeout
+                                                                    : ACK_TIMEOUT_MS};
+    if (!rc)
+        rc = threads_setup(query, &http, &shared, sentence);
     if (rc) {
         cb_query_teardown(&query);
         return fail(sentence, rc);
@@ -217,6 +253,7 @@ void cb_query_teardown(struct cb_query **query) {
             pthread_join(q->threads[i].id, NULL);
     for (unsigned i = 0; i < q->n_threads; i++)
         thread_teardown(&q->threads[i]);
+    cb_tries_destroy(&q->tries);
     free(q->threads);
     free(q);
     *query = NULL;

@@ -8,6 +8,7 @@
 #ifndef CB_QUERY_REPORT_H
 #define CB_QUERY_REPORT_H
 
+#include "proto/token.h"
 #include "query/json.h"
 #include "query/params.h"
 #include "query/span.h"
@@ -21,8 +22,14 @@ enum {
     CB_REPORT_SCAN_BYTES = 8 * 1024 * 1024, /* … and bytes of their fields that it searches */
     CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
     CB_REPORT_ROWS_DEFAULT = 50,
+    CB_REPORT_AUDIT_ROWS_MAX = 500,          /* of one answer */
     CB_EXPORT_CHUNK_BYTES_MAX = 1024 * 1024, /* of an export at once: 128 KB and the largest row */
 };
+
+struct cb_report_ctx;
+/* Returns CB_REFUSE_NONE, with *out written, or a refusal (what was written is dropped).
+ * ctx->json.err is looked at by the caller. */
+typedef enum cb_refusal cb_report_fn(struct cb_report_ctx *ctx);
 
 struct cb_report_ctx {
     /* Given. Valid during the call. */
@@ -32,6 +39,9 @@ struct cb_report_ctx {
     struct cb_str site_name;      /* per-site routes: known, and open to the token */
     struct cb_site site;
     struct cb_str visitor; /* {visitor} of the path, unchecked */
+    struct cb_str id;      /* {id}, likewise */
+    struct cb_str body;    /* of the request; for body.h */
+    struct cb_json_parser *parser;
     struct cb_params params;
     struct cb_span span; /* on routes that take from, to and tz */
     int64_t now_ms;
@@ -40,11 +50,17 @@ struct cb_report_ctx {
     struct cb_json json;
     struct cb_param_error error; /* on a refusal: field and sentence; empty for none */
     struct cb_export *export;    /* instead of out: the caller's to send and destroy */
+    int status;                  /* of the answer; 0: 200 */
+    /* Instead of out: what is to be written, its op not 0. made_ms and by are filled in by the
+     * caller. When the views hold it, after is called in a snapshot that has it, and writes the
+     * answer. Strings point into text, or what lives as long as the call. */
+    struct cb_control control;
+    cb_report_fn *after;
+    struct cb_buf text; /* empty; holds CB_CONTROL_MAX */
+    bool lease;         /* … or: renew the site's lease; after sees the site's status here: */
+    unsigned lease_status;
+    char secret[CB_SECRET_BYTES]; /* what only after may tell, once */
 };
-
-/* Returns CB_REFUSE_NONE, with *out written, or a refusal (what was written is dropped).
- * ctx->json.err is looked at by the caller. */
-typedef enum cb_refusal cb_report_fn(struct cb_report_ctx *ctx);
 
 cb_report_fn cb_report_totals;   /* reports/totals.c */
 cb_report_fn cb_report_series;   /* reports/series.c */
@@ -56,6 +72,18 @@ cb_report_fn cb_report_metrics;  /* reports/metrics.c */
 cb_report_fn cb_report_alive;    /* reports/health.c */
 cb_report_fn cb_report_ready;    /* reports/health.c */
 
+cb_report_fn cb_report_settings;     /* reports/settings.c */
+cb_report_fn cb_report_settings_put; /* reports/settings.c */
+cb_report_fn cb_report_status_put;   /* reports/settings.c */
+cb_report_fn cb_report_presence;     /* reports/settings.c */
+cb_report_fn cb_report_visitor_edit; /* reports/edit.c */
+cb_report_fn cb_report_sites_list;   /* reports/sites.c */
+cb_report_fn cb_report_site_put;     /* reports/sites.c */
+cb_report_fn cb_report_tokens;       /* reports/tokens.c */
+cb_report_fn cb_report_token_make;   /* reports/tokens.c */
+cb_report_fn cb_report_token_revoke; /* reports/tokens.c */
+cb_report_fn cb_report_audit;        /* reports/audit.c */
+
 /* The refusal for a negative cb_err of a helper: CB_EINVAL means that ctx->error is filled. */
 static inline enum cb_refusal cb_report_failed(int rc) {
     return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
@@ -66,13 +94,18 @@ static inline enum cb_refusal cb_report_failed(int rc) {
 struct cb_export;
 /* Appends the next chunk to out, which is empty and holds CB_EXPORT_CHUNK_BYTES_MAX; *more says
  * whether another follows. A chunk may be empty: what it looked at was nobody's. Errors: CB_EAGAIN
- * (no snapshot), CB_EGONE (what the cursor stands before is not kept any more), CB_ECORRUPT, CB_EIO, CB_ENOMEM; then the export is over. */
+ * (no snapshot), CB_EGONE (what the cursor stands before is not kept any more), CB_ECORRUPT,
+ * CB_EIO, CB_ENOMEM; then the export is over. */
 CB_MUST_USE int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more);
 /* Its Content-Type. Static. */
 const char *cb_export_type(const struct cb_export *export);
 /* The journal position that it goes up to. */
 uint64_t cb_export_end(const struct cb_export *export);
 void cb_export_destroy(struct cb_export **export);
+
+/* A status mode by its name, and its name; 0 for none of them. (reports/settings.c) */
+unsigned cb_status_of(struct cb_str text);
+const char *cb_status_name(unsigned status);
 
 /* The sites that a token may see, by name; names live as long as the snapshot. */
 struct cb_report_site {

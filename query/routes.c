@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "query/routes.h"
 
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "proto/clock.h"
 #include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "query/assets.h"
+#include "query/headers.h"
 #include "query/stream.h"
+#include "query/tries.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"
 #define TYPE_EXPORT "application/x-ndjson"
@@ -21,10 +25,32 @@ static const struct cb_route routes[] = {
      true, {SPAN_PARAMS}, TYPE_JSON, cb_report_totals},
     {CB_HTTP_GET, "/v1/sites/{site}/timeseries", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      true, {SPAN_PARAMS, "grain", "event"}, TYPE_JSON, cb_report_series},
-    {CB_HTTP_GET, "/v1/sites/{site}/visitors", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+    {CB_HTTP_GET, "/v1/sites/{site}/visitors", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {"q", "cursor", "limit"}, TYPE_JSON, cb_report_visitors},
-    {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+    {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_visitor},
+    {CB_HTTP_PATCH, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_visitor_edit},
+    {CB_HTTP_GET, "/v1/sites/{site}/settings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_settings},
+    {CB_HTTP_PUT, "/v1/sites/{site}/settings", CB_ROLE_ADMIN, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_settings_put},
+    {CB_HTTP_PUT, "/v1/sites/{site}/status", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_status_put},
+    {CB_HTTP_PUT, "/v1/sites/{site}/presence", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_presence},
+    {CB_HTTP_GET, "/v1/sites", CB_ROLE_VIEWER, CB_SCOPE_ANY,
+     false, {NULL}, TYPE_JSON, cb_report_sites_list},
+    {CB_HTTP_PUT, "/v1/sites/{site}", CB_ROLE_ADMIN, CB_SCOPE_WHOLE,
+     false, {NULL}, TYPE_JSON, cb_report_site_put},
+    {CB_HTTP_GET, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,
+     false, {NULL}, TYPE_JSON, cb_report_tokens},
+    {CB_HTTP_POST, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,
+     false, {NULL}, TYPE_JSON, cb_report_token_make},
+    {CB_HTTP_DELETE, "/v1/tokens/{id}", CB_ROLE_ADMIN, CB_SCOPE_ANY,
+     false, {NULL}, TYPE_JSON, cb_report_token_revoke},
+    {CB_HTTP_GET, "/v1/audit", CB_ROLE_ADMIN, CB_SCOPE_ANY,
+     false, {"cursor", "limit"}, TYPE_JSON, cb_report_audit},
     {CB_HTTP_GET, "/v1/sites/{site}/export", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {"format", "cursor", "until", "limit", SPAN_PARAMS}, TYPE_EXPORT, cb_report_export},
     {CB_HTTP_GET, "/v1/balance", CB_ROLE_VIEWER, CB_SCOPE_ANY,
@@ -39,17 +65,16 @@ static const struct cb_route routes[] = {
 };
 /* clang-format on */
 
-#define API_HEADERS "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-#define REFUSAL_HEADERS "Content-Type: " TYPE_JSON "\r\n" API_HEADERS
+#define JSON_HEADER "Content-Type: " TYPE_JSON "\r\n"
 
-const char cb_routes_error_headers[] = API_HEADERS;
+const char cb_routes_error_headers[] = CB_API_HEADERS;
 
 const struct cb_route *cb_routes_table(void) {
     return routes;
 }
 
 struct captured {
-    struct cb_str site, visitor;
+    struct cb_str site, visitor, id;
 };
 
 static struct cb_str segment(struct cb_str *path) {
@@ -63,7 +88,7 @@ static struct cb_str segment(struct cb_str *path) {
 
 static bool path_matches(const char *pattern, struct cb_str path, struct captured *out) {
     struct cb_str rest = cb_str_of(pattern);
-    *out = (struct captured){{NULL, 0}, {NULL, 0}};
+    *out = (struct captured){.site = {NULL, 0}};
     /* A slash at the end of only one of the two would be lost in the cutting. */
     if ((rest.p[rest.len - 1] == '/') != (path.len > 0 && path.p[path.len - 1] == '/'))
         return false;
@@ -71,6 +96,7 @@ static bool path_matches(const char *pattern, struct cb_str path, struct capture
         struct cb_str want = segment(&rest), have = segment(&path);
         struct cb_str *into = cb_str_is(want, "{site}")      ? &out->site
                               : cb_str_is(want, "{visitor}") ? &out->visitor
+                              : cb_str_is(want, "{id}")      ? &out->id
                                                              : NULL;
         if (into ? have.len == 0 : !cb_str_eq(want, have))
             return false;
@@ -80,30 +106,42 @@ static bool path_matches(const char *pattern, struct cb_str path, struct capture
     return rest.len == 0 && path.len == 0;
 }
 
-static void refuse_with(struct cb_http_req *req, enum cb_refusal refusal, const char *headers,
+/* more: further header lines, or "". */
+static void refuse_with(struct cb_http_req *req, enum cb_refusal refusal, const char *more,
                         const struct cb_param_error *error) {
+    char headers[CB_HEADERS_MAX], lines[512];
     struct cb_buf body;
     cb_buf_init(&body, 8192);
     const char *sentence = error && *error->sentence ? error->sentence : NULL;
     const char *field = error && *error->field ? error->field : NULL;
     if (cb_refusal_json(&body, refusal, sentence, field))
         cb_buf_clear(&body); /* the status says it, too */
-    cb_http_reply(req, cb_refusal_status(refusal), headers, body.data, body.len);
+    snprintf(lines, sizeof lines, JSON_HEADER "%s", more);
+    cb_http_reply(req, cb_refusal_status(refusal), cb_headers_write(req, lines, headers), body.data,
+                  body.len);
     cb_buf_fini(&body);
 }
 
 void cb_api_refuse(struct cb_http_req *req, enum cb_refusal refusal,
                    const struct cb_param_error *error) {
-    const char *headers = REFUSAL_HEADERS;
+    const char *more = "";
     if (refusal == CB_REFUSE_UNAUTHORIZED)
-        headers = REFUSAL_HEADERS "WWW-Authenticate: Bearer\r\n";
+        more = "WWW-Authenticate: Bearer\r\n";
     else if (refusal == CB_REFUSE_BUSY)
-        headers = REFUSAL_HEADERS "Retry-After: 1\r\n";
-    refuse_with(req, refusal, headers, error);
+        more = "Retry-After: 1\r\n";
+    refuse_with(req, refusal, more, error);
 }
 
-/* allow: a bit for each method that the address takes. */
-static void refuse_method(struct cb_http_req *req, unsigned allow) {
+static void refuse_tries(struct cb_http_req *req, unsigned wait_s) {
+    char more[64];
+    struct cb_param_error error = {.field = ""};
+    snprintf(more, sizeof more, "Retry-After: %u\r\n", wait_s);
+    cb_param_refuse(&error, "", "too many tokens that are none came from this address");
+    refuse_with(req, CB_REFUSE_RATE_LIMITED, more, &error);
+}
+
+/* allow: a bit for each method that the address takes. Appends their names to out. */
+static void write_methods(unsigned allow, char *out, size_t size) {
     static const struct {
         enum cb_http_method method;
         const char *name;
@@ -112,18 +150,32 @@ static void refuse_method(struct cb_http_req *req, unsigned allow) {
                  {CB_HTTP_PUT, "PUT"},
                  {CB_HTTP_PATCH, "PATCH"},
                  {CB_HTTP_DELETE, "DELETE"}};
-    char headers[512];
-    size_t len = (size_t)snprintf(headers, sizeof headers, "%sAllow:", REFUSAL_HEADERS);
+    size_t len = strlen(out);
     const char *between = " ";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (!(allow & 1u << names[i].method))
             continue;
-        len +=
-            (size_t)snprintf(headers + len, sizeof headers - len, "%s%s", between, names[i].name);
+        len += (size_t)snprintf(out + len, size - len, "%s%s", between, names[i].name);
         between = ", ";
     }
-    snprintf(headers + len, sizeof headers - len, "\r\n");
-    refuse_with(req, CB_REFUSE_METHOD, headers, NULL);
+    snprintf(out + len, size - len, "\r\n");
+}
+
+static void refuse_method(struct cb_http_req *req, unsigned allow) {
+    char more[128] = "Allow:";
+    write_methods(allow, more, sizeof more);
+    refuse_with(req, CB_REFUSE_METHOD, more, NULL);
+}
+
+/* What a browser asks before a page of another origin may send a token or write. */
+static void preflight(struct cb_http_req *req, unsigned allow) {
+    char headers[CB_HEADERS_MAX], more[512] = "Access-Control-Allow-Methods:";
+    write_methods(allow, more, sizeof more);
+    size_t len = strlen(more);
+    snprintf(more + len, sizeof more - len,
+             "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
+             "Access-Control-Max-Age: 600\r\n");
+    cb_http_reply(req, 204, cb_headers_write(req, more, headers), NULL, 0);
 }
 
 /* The site of the path, once the token is known to be good for it. */
@@ -138,9 +190,13 @@ static enum cb_refusal find_site(struct cb_report_ctx *ctx, struct cb_str name) 
 }
 
 static enum cb_refusal admit(const struct cb_route *route, const struct cb_http_req *req,
-                             struct cb_report_ctx *ctx, const struct captured *captured) {
+                             struct cb_report_ctx *ctx, const struct captured *captured,
+                             struct cb_tries *tries, unsigned *wait_s) {
     const char *sentence = NULL;
-    enum cb_refusal refusal = cb_access_token(req, ctx->snapshot, &ctx->token);
+    bool tried;
+    enum cb_refusal refusal = cb_access_token(req, ctx->snapshot, &ctx->token, &tried);
+    if (refusal && tried)
+        *wait_s = cb_tries_failed(tries, req->peer);
     if (!refusal)
         refusal =
             cb_access_check(&ctx->token, route->scope, route->role, captured->site, &sentence);
@@ -151,14 +207,19 @@ static enum cb_refusal admit(const struct cb_route *route, const struct cb_http_
     return refusal;
 }
 
+/* *wait_s is set, and the answer is 429, where an address tried too many tokens. */
 static enum cb_refusal report(const struct cb_route *route, const struct cb_http_req *req,
-                              struct cb_report_ctx *ctx, const struct captured *captured) {
+                              struct cb_report_ctx *ctx, const struct captured *captured,
+                              struct cb_tries *tries, unsigned *wait_s) {
     enum cb_refusal refusal = CB_REFUSE_NONE;
+    ctx->site_name = captured->site;
     if (route->scope != CB_SCOPE_OPEN)
-        refusal = admit(route, req, ctx, captured);
+        refusal = admit(route, req, ctx, captured, tries, wait_s);
     if (refusal)
         return refusal;
     ctx->visitor = captured->visitor;
+    ctx->id = captured->id;
+    ctx->body = req->body;
     int rc = cb_params_parse(req->query, route->params, &ctx->params, &ctx->error);
     if (!rc && route->takes_span)
         rc = cb_span_parse(&ctx->params, ctx->now_ms, &ctx->span, &ctx->error);
@@ -169,37 +230,116 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
     return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
 }
 
+static void ctx_init(struct cb_report_ctx *ctx, const struct cb_api *api, struct cb_buf *out) {
+    *ctx = (struct cb_report_ctx){
+        .reader = api->reader, .parser = api->parser, .now_ms = cb_clock_wall_ms(), .out = out};
+    cb_buf_init(out, CB_REPORT_BYTES_MAX);
+    cb_buf_init(&ctx->text, CB_CONTROL_MAX);
+    cb_json_init(&ctx->json, out);
+}
+
+static void ctx_fini(struct cb_report_ctx *ctx) {
+    cb_export_destroy(&ctx->export); /* where it was not taken */
+    sodium_memzero(ctx->secret, sizeof ctx->secret);
+    cb_buf_fini(&ctx->text);
+    cb_buf_fini(ctx->out);
+}
+
+/* What a report wrote, or why it did not. */
+static void reply(const struct cb_route *route, struct cb_http_req *req,
+                  const struct cb_report_ctx *ctx, enum cb_refusal refusal) {
+    char headers[CB_HEADERS_MAX], more[128];
+    if (refusal == CB_REFUSE_INTERNAL)
+        cb_log(CB_LOG_WARN, "report_failed", "route=%s json=\"%s\"", route->pattern,
+               cb_err_text(ctx->json.err));
+    if (refusal) {
+        cb_api_refuse(req, refusal, &ctx->error);
+        return;
+    }
+    if (route->scope != CB_SCOPE_OPEN)
+        cb_metric_add(CB_METRIC_QUERY_REPORTS, 1);
+    snprintf(more, sizeof more, "Content-Type: %s\r\n", route->type);
+    cb_headers_write(req, ctx->status == 204 ? "" : more, headers);
+    cb_http_reply(req, ctx->status ? ctx->status : 200, headers, ctx->out->data, ctx->out->len);
+}
+
+/* Sends what the report wants written; req is answered by cb_api_written. */
+static void start_write(const struct cb_route *route, struct cb_http_req *req,
+                        const struct cb_api *api, struct cb_report_ctx *ctx) {
+    struct cb_write *write = calloc(1, sizeof *write);
+    if (write) {
+        *write = (struct cb_write){.req = req,
+                                   .route = route,
+                                   .after = ctx->after,
+                                   .token = ctx->token,
+                                   .site_name = ctx->site_name,
+                                   .visitor = ctx->visitor,
+                                   .id = ctx->id,
+                                   .lease = ctx->lease};
+        memcpy(write->secret, ctx->secret, sizeof write->secret);
+        ctx->control.made_ms = ctx->now_ms;
+        memcpy(ctx->control.by, ctx->token.id, sizeof ctx->control.by);
+        if (!cb_writes_send(api->writes, &ctx->control, write))
+            return;
+    }
+    cb_write_destroy(&write);
+    cb_api_refuse(req, CB_REFUSE_BUSY, NULL);
+}
+
 static void answer(const struct cb_route *route, struct cb_http_req *req, const struct cb_api *api,
                    const struct captured *captured) {
-    struct cb_report_ctx ctx = {.reader = api->reader, .now_ms = cb_clock_wall_ms()};
+    struct cb_report_ctx ctx;
     struct cb_buf out;
     enum cb_refusal refusal = CB_REFUSE_BUSY;
-    cb_buf_init(&out, CB_REPORT_BYTES_MAX);
-    ctx.out = &out;
-    cb_json_init(&ctx.json, &out);
+    unsigned wait_s = 0;
+    ctx_init(&ctx, api, &out);
     if (route->scope == CB_SCOPE_OPEN || !cb_snapshot_begin(api->reader, &ctx.snapshot)) {
-        refusal = report(route, req, &ctx, captured);
+        refusal = report(route, req, &ctx, captured, api->tries, &wait_s);
         if (ctx.snapshot)
             cb_snapshot_end(&ctx.snapshot); /* before the answer is copied: it holds pages back */
     }
-    if (refusal) {
-        if (refusal == CB_REFUSE_INTERNAL)
-            cb_log(CB_LOG_WARN, "report_failed", "route=%s json=\"%s\"", route->pattern,
-                   cb_err_text(ctx.json.err));
-        cb_api_refuse(req, refusal, &ctx.error);
-    } else if (ctx.export) {
+    if (wait_s) {
+        refuse_tries(req, wait_s);
+    } else if (!refusal && ctx.export) {
         if (cb_streams_take(api->streams, req, &ctx.export))
             cb_api_refuse(req, CB_REFUSE_BUSY, NULL);
+    } else if (!refusal && ctx.after) {
+        start_write(route, req, api, &ctx);
     } else {
-        bool json = !strcmp(route->type, TYPE_JSON);
-        if (route->scope != CB_SCOPE_OPEN)
-            cb_metric_add(CB_METRIC_QUERY_REPORTS, 1);
-        cb_http_reply(req, 200,
-                      json ? REFUSAL_HEADERS : "Content-Type: " TYPE_METRICS "\r\n" API_HEADERS,
-                      out.data, out.len);
+        reply(route, req, &ctx, refusal);
     }
-    cb_export_destroy(&ctx.export); /* where it was not taken */
-    cb_buf_fini(&out);
+    ctx_fini(&ctx);
+}
+
+/* An expired write may have been taken, or may yet be: what it says is then so, and sending it
+ * again does no harm. */
+void cb_api_written(void *user, struct cb_write *write, enum cb_uplink_result result) {
+    const struct cb_api *api = user;
+    struct cb_report_ctx ctx;
+    struct cb_buf out;
+    enum cb_refusal refusal = result == CB_UPLINK_REFUSED ? CB_REFUSE_INTERNAL : CB_REFUSE_BUSY;
+    ctx_init(&ctx, api, &out);
+    if (result == CB_UPLINK_EXPIRED)
+        cb_param_refuse(&ctx.error, "",
+                        "the store did not confirm this in time: it may or may not "
+                        "have been taken; send it again");
+    if (result == CB_UPLINK_OK && !cb_snapshot_begin(api->reader, &ctx.snapshot)) {
+        ctx.token = write->token;
+        ctx.site_name = write->site_name;
+        ctx.visitor = write->visitor;
+        ctx.id = write->id;
+        ctx.lease_status = write->lease_status;
+        memcpy(ctx.secret, write->secret, sizeof ctx.secret);
+        refusal = write->route->scope == CB_SCOPE_SITE ? find_site(&ctx, write->site_name)
+                                                       : CB_REFUSE_NONE;
+        if (!refusal)
+            refusal = write->after(&ctx);
+        if (!refusal && ctx.json.err)
+            refusal = CB_REFUSE_INTERNAL;
+        cb_snapshot_end(&ctx.snapshot);
+    }
+    reply(write->route, write->req, &ctx, refusal);
+    ctx_fini(&ctx);
 }
 
 /* The row for a path and a method, or NULL with *allow telling the methods that the path has. */
@@ -223,6 +363,10 @@ void cb_api_handle(struct cb_http_req *req, void *user) {
     const struct cb_route *route = find_route(req, &captured, &allow);
     if (route && route->report) {
         answer(route, req, user, &captured);
+        return;
+    }
+    if (req->method == CB_HTTP_OPTIONS && allow && cb_headers_origin_listed(req)) {
+        preflight(req, allow);
         return;
     }
     /* The dashboard's files beside its page have no rows of their own. */

@@ -32,7 +32,7 @@ int cb_grain_parse(const struct cb_params *params, enum cb_grain *out,
 
 /* ICU takes any text for a zone and means GMT by those that it does not know: so the name is looked
  * up first, and only what is in the zone data passes ("GMT+3" and the like are not). */
-static bool zone_known(const char *name) {
+bool cb_zone_known(const char *name) {
     UChar id[CB_SPAN_ZONE_MAX + 1], canonical[128];
     UErrorCode status = U_ZERO_ERROR;
     UBool system = 0;
@@ -48,7 +48,7 @@ static bool zone_known(const char *name) {
     return U_SUCCESS(status) && system;
 }
 
-/* A calendar of a zone that zone_known has passed. */
+/* A calendar of a zone that cb_zone_known has passed. */
 static int calendar_open(const char *zone, UCalendar **out) {
     UChar id[CB_SPAN_ZONE_MAX + 1];
     UErrorCode status = U_ZERO_ERROR;
@@ -302,7 +302,7 @@ int cb_span_parse(const struct cb_params *params, int64_t now_ms, struct cb_span
     struct cb_span span = {0};
     if (!tz)
         tz = "UTC";
-    if (!zone_known(tz))
+    if (!cb_zone_known(tz))
         return cb_param_refuse(error, "tz", "tz is the name of an IANA zone, like Europe/Athens");
     snprintf(span.tz, sizeof span.tz, "%s", tz);
 

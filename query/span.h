@@ -36,6 +36,9 @@ struct cb_span {
 CB_MUST_USE int cb_span_parse(const struct cb_params *params, int64_t now_ms, struct cb_span *out,
                               struct cb_param_error *error);
 
+/* Whether that is the name of an IANA zone. */
+bool cb_zone_known(const char *name);
+
 /* The grain parameter; a day if it was not given. Errors: CB_EINVAL with *error filled. */
 CB_MUST_USE int cb_grain_parse(const struct cb_params *params, enum cb_grain *out,
                                struct cb_param_error *error);

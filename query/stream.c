@@ -8,6 +8,7 @@
 
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "query/headers.h"
 #include "query/routes.h"
 
 struct stream {
@@ -54,10 +55,10 @@ static void on_writable(struct cb_http_req *req) {
 }
 
 static void begin(struct cb_http_req *req, const struct cb_export *export, bool calls_back) {
-    char headers[512];
-    snprintf(headers, sizeof headers, "Content-Type: %s\r\nX-Export-End: %llu\r\n%s",
-             cb_export_type(export), (unsigned long long)cb_export_end(export),
-             cb_routes_error_headers);
+    char headers[CB_HEADERS_MAX], more[128];
+    snprintf(more, sizeof more, "Content-Type: %s\r\nX-Export-End: %llu\r\n",
+             cb_export_type(export), (unsigned long long)cb_export_end(export));
+    cb_headers_write(req, more, headers);
     cb_metric_add(CB_METRIC_QUERY_REPORTS, 1);
     cb_http_stream_begin(req, 200, headers, calls_back ? on_writable : NULL,
                          calls_back ? on_closed : NULL);

@@ -8,8 +8,18 @@
 #include <unistd.h>
 
 #include "proto/ask.h"
+#include "proto/clock.h"
 #include "proto/log.h"
 #include "store/snapshot.h"
+
+enum { LEASES_MAX = 4096 }; /* sites at which an operator is at the same time */
+
+/* Until when an operator's dashboard is there. In memory only: after a restart dashboards renew it
+ * within CB_LEASE_RENEW_MS. */
+struct lease {
+    uint32_t site;
+    int64_t until_ms; /* mono */
+};
 
 struct cb_answers {
     struct cb_link_store *link;
@@ -21,7 +31,9 @@ struct cb_answers {
     pthread_t thread;
     struct cb_ask asks[CB_ASKS_MAX];
     struct cb_answer replies[CB_ASKS_MAX];
-    struct cb_buf values; /* of the fields of this message's answers */
+    struct cb_buf values; /* the texts of this message's answers */
+    struct lease leases[LEASES_MAX];
+    size_t n_leases;
     struct cb_buf out;
 };
 
@@ -86,18 +98,75 @@ static int read_fields(struct cb_answers *answers, const struct cb_ask *ask,
     return rc;
 }
 
+static bool is_leased(const struct cb_answers *answers, uint32_t site) {
+    for (size_t i = 0; i < answers->n_leases; i++) {
+        if (answers->leases[i].site == site) {
+            return answers->leases[i].until_ms > cb_clock_mono_ms();
+        }
+    }
+    return false;
+}
+
+/* Errors: CB_EFULL: no more sites now. */
+static int put_lease(struct cb_answers *answers, uint32_t site) {
+    int64_t now_ms = cb_clock_mono_ms();
+    size_t at = answers->n_leases;
+    for (size_t i = 0; i < answers->n_leases; i++) {
+        struct lease *lease = &answers->leases[i];
+        if (lease->site == site) {
+            at = i;
+            break;
+        }
+        if (lease->until_ms <= now_ms) {
+            at = i; /* over: its place is free, unless the site has one behind it */
+        }
+    }
+    if (at == LEASES_MAX) {
+        return CB_EFULL;
+    }
+    answers->n_leases += at == answers->n_leases;
+    answers->leases[at] = (struct lease){site, now_ms + CB_LEASE_MS};
+    return 0;
+}
+
+/* What pages are told. */
+static unsigned status_of(const struct cb_answers *answers, const struct cb_site *site) {
+    if (site->status != CB_STATUS_AUTOMATIC) {
+        return site->status;
+    }
+    return is_leased(answers, site->id) ? CB_STATUS_ONLINE : CB_STATUS_OFFLINE;
+}
+
+static int append_span(struct cb_answers *answers, struct cb_str text, struct span *span) {
+    *span = (struct span){answers->values.len, text.len};
+    return text.len > 0 ? cb_buf_append_str(&answers->values, text) : 0;
+}
+
+/* SITE and LEASE. Origins and the page's settings go into the first two spans. */
 static int read_site(struct cb_answers *answers, const struct cb_ask *ask,
-                     struct cb_answer *reply) {
+                     struct span spans[CB_FIELD_COUNT], struct cb_answer *reply) {
     struct cb_snapshot *snapshot;
     int rc = cb_snapshot_begin(answers->reader, &snapshot);
     if (rc != 0) {
         return rc;
     }
     struct cb_site site;
+    struct cb_settings settings;
     rc = cb_snapshot_site(snapshot, ask->site, &site);
+    if (rc == 0 && ask->kind == CB_ASK_LEASE) {
+        rc = put_lease(answers, site.id);
+    } else if (rc == 0) {
+        rc = cb_snapshot_settings(snapshot, site.id, &settings, NULL);
+        if (rc == 0) {
+            rc = append_span(answers, settings.origins, &spans[0]);
+        }
+        if (rc == 0 && settings.page.len > 2) { /* {}: none */
+            rc = append_span(answers, settings.page, &spans[1]);
+        }
+    }
     if (rc == 0) {
         reply->found = true;
-        reply->status = site.status;
+        reply->status = status_of(answers, &site);
     }
     cb_snapshot_end(&snapshot);
     return rc == CB_ENOENT ? 0 : rc;
@@ -125,7 +194,8 @@ static void answer(struct cb_answers *answers, struct cb_link_message *message) 
             reply->found = true;
             break;
         case CB_ASK_SITE:
-            rc = read_site(answers, ask, reply);
+        case CB_ASK_LEASE:
+            rc = read_site(answers, ask, spans[i], reply);
             break;
         case CB_ASK_FIELDS:
             rc = read_fields(answers, ask, spans[i], &reply->found);
@@ -134,10 +204,15 @@ static void answer(struct cb_answers *answers, struct cb_link_message *message) 
         reply->later = rc != 0; /* the disk's errors were logged where they arose */
     }
     for (uint32_t i = 0; i < n; i++) {
+        struct cb_answer *reply = &answers->replies[i];
         for (unsigned field = 0; field < CB_FIELD_COUNT; field++) {
             struct span span = spans[i][field];
-            answers->replies[i].fields[field] =
+            reply->fields[field] =
                 (struct cb_str){span.len > 0 ? answers->values.data + span.from : "", span.len};
+        }
+        if (reply->kind == CB_ASK_SITE && reply->found) {
+            reply->origins = reply->fields[0];
+            reply->page = reply->fields[1];
         }
     }
     cb_buf_clear(&answers->out);

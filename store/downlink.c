@@ -10,6 +10,7 @@
 
 #include "proto/ack.h"
 #include "proto/clock.h"
+#include "proto/control.h"
 #include "proto/crash.h"
 #include "proto/frame.h"
 #include "proto/log.h"
@@ -24,6 +25,7 @@ enum {
         16 * 1024 * 1024, /* of records deleted in one commit: twice what a batch appends */
     TRIM_PAUSE_MS = 5,    /* between two such commits */
     LOG_INTERVAL_MS = 1000,
+    HELD_MAX = 256, /* control frames that wait for the views */
 };
 
 /* A frame of the batch at hand. */
@@ -33,6 +35,15 @@ struct taken {
     enum cb_ack_status status;
     size_t overlay_bytes; /* of its sets; 0 for none */
     bool addressed, acked;
+    bool control; /* it came by the control socket */
+};
+
+/* A control frame that is journalled: its ack waits until the views hold it, so that whoever wrote
+ * can read at once. */
+struct held {
+    uint64_t sender, number;
+    uint64_t position;       /* of its record; 0 when it was there before */
+    uint64_t views_position; /* that the views must hold */
 };
 
 struct cb_downlink {
@@ -49,6 +60,8 @@ struct cb_downlink {
     pthread_t thread;
     struct taken batch[BATCH_FRAMES];
     size_t n_batch, overlay_bytes;
+    struct held held[HELD_MAX];
+    size_t n_held, n_control; /* the latter: of the batch at hand, taken */
     int64_t logged_ms;
     struct cb_frame frame; /* large: not on the stack */
 };
@@ -100,32 +113,54 @@ static int put_sets(struct cb_downlink *downlink, const struct taken *taken) {
     return rc;
 }
 
+/* Why a frame cannot be taken from the socket by which it came, or NULL. Who reaches the socket of
+ * beacons must not mint a token; what comes by the other one must be what the fold can apply. */
+static const char *misfit(const struct taken *taken, const struct cb_frame *frame) {
+    struct cb_control control;
+    if (frame->kind == CB_FRAME_BEACONS) {
+        return taken->control && frame->n_sites > 0 ? "beacons on the control socket" : NULL;
+    }
+    if (!taken->control) {
+        return "not a frame of beacons";
+    }
+    if (frame->kind != CB_FRAME_CONTROL || frame->body.len > CB_CONTROL_MAX ||
+        cb_control_decode(frame->body, &control) != 0) {
+        return "not a control frame of this version";
+    }
+    return NULL;
+}
+
+static void refuse(struct taken *taken, const char *why) {
+    taken->addressed =
+        cb_frame_peek(taken->message.data, taken->message.len, &taken->sender, &taken->number) == 0;
+    taken->status = CB_ACK_REFUSED;
+    cb_metric_add(CB_METRIC_JOURNAL_REFUSED, 1);
+    cb_log(CB_LOG_WARN, "frame_refused", "bytes=%zu text=\"%s\"", taken->message.len, why);
+}
+
 /* Decides about one frame, and appends it. Returns an error only where the whole batch must be
  * given up. */
 static int take(struct cb_downlink *downlink, struct taken *taken) {
     struct cb_frame *frame = &downlink->frame;
     int rc = cb_frame_decode(taken->message.data, taken->message.len, frame);
-    if (rc != 0 || frame->kind != CB_FRAME_BEACONS) {
-        /* Control frames too: who reaches this socket must not mint a token. */
-        taken->addressed = cb_frame_peek(taken->message.data, taken->message.len, &taken->sender,
-                                         &taken->number) == 0;
-        taken->status = CB_ACK_REFUSED;
-        cb_metric_add(CB_METRIC_JOURNAL_REFUSED, 1);
-        cb_log(CB_LOG_WARN, "frame_refused", "bytes=%zu text=\"%s\"", taken->message.len,
-               rc != 0 ? cb_err_text(rc) : "not a frame of beacons");
+    const char *why = rc != 0 ? cb_err_text(rc) : misfit(taken, frame);
+    if (why) {
+        refuse(taken, why);
         return 0;
     }
     taken->addressed = true;
     taken->sender = frame->sender;
     taken->number = frame->number;
-    if (frame->n_sites == 0) {
+    bool control = frame->kind == CB_FRAME_CONTROL;
+    if (!control && frame->n_sites == 0) {
         return 0; /* a hello: nothing to keep */
     }
-    if (!cb_fold_accepting(downlink->fold)) {
+    if (!cb_fold_accepting(downlink->fold) ||
+        (control && downlink->n_held + downlink->n_control >= HELD_MAX)) {
         taken->status = CB_ACK_BUSY;
         return 0;
     }
-    taken->overlay_bytes = cost_of_sets(frame);
+    taken->overlay_bytes = control ? 0 : cost_of_sets(frame);
     if (taken->overlay_bytes > 0 &&
         !cb_overlay_has_room(downlink->overlay, downlink->overlay_bytes + taken->overlay_bytes)) {
         taken->status = CB_ACK_BUSY;
@@ -136,6 +171,7 @@ static int take(struct cb_downlink *downlink, struct taken *taken) {
         cb_metric_add(CB_METRIC_JOURNAL_REPEATED, 1);
         taken->status = CB_ACK_OK;
         taken->overlay_bytes = 0; /* its sets went there the first time */
+        downlink->n_control += control;
         return 0;
     }
     if (rc == CB_EINVAL) {
@@ -154,7 +190,65 @@ static int take(struct cb_downlink *downlink, struct taken *taken) {
     }
     taken->status = CB_ACK_OK;
     downlink->overlay_bytes += taken->overlay_bytes;
+    downlink->n_control += control;
     return 0;
+}
+
+/* ---- acks of control frames ---- */
+
+/* The batch is committed: its control frames wait for the views from here on. */
+static void hold_control(struct cb_downlink *downlink) {
+    uint64_t last = 0;
+    for (size_t i = 0; downlink->n_control > 0 && i < downlink->n_batch; i++) {
+        struct taken *taken = &downlink->batch[i];
+        struct cb_frame *frame = &downlink->frame;
+        if (!taken->control || taken->status != CB_ACK_OK ||
+            cb_frame_decode(taken->message.data, taken->message.len, frame) != 0 ||
+            frame->kind != CB_FRAME_CONTROL) {
+            continue;
+        }
+        taken->acked = true; /* later */
+        size_t at = 0;
+        while (at < downlink->n_held && (downlink->held[at].sender != taken->sender ||
+                                         downlink->held[at].number != taken->number)) {
+            at++;
+        }
+        if (at < downlink->n_held) {
+            continue; /* sent again while it waits */
+        }
+        last = taken->position ? taken->position : cb_journal_head(downlink->journal);
+        downlink->held[downlink->n_held++] =
+            (struct held){taken->sender, taken->number, taken->position, last};
+    }
+    if (last > 0) {
+        cb_fold_force(downlink->fold, last);
+    }
+}
+
+static void send_ack(struct cb_downlink *downlink, const struct cb_ack *ack) {
+    struct cb_buf out;
+    cb_buf_init(&out, ACK_MAX_BYTES);
+    if (cb_ack_encode(ack, &out) == 0) {
+        cb_link_send_ack(downlink->link, out.data, out.len); /* lost: the sender sends again */
+    }
+    cb_buf_fini(&out);
+}
+
+/* Acks the held frames that the views hold by now. */
+static void release_held(struct cb_downlink *downlink) {
+    uint64_t committed = cb_fold_committed(downlink->fold);
+    size_t kept = 0;
+    for (size_t i = 0; i < downlink->n_held; i++) {
+        struct held held = downlink->held[i];
+        if (held.views_position > committed) {
+            downlink->held[kept++] = held;
+            continue;
+        }
+        struct cb_ack ack = {.sender = held.sender, .n_frames = 1};
+        ack.frames[0] = (struct cb_ack_frame){held.number, CB_ACK_OK, held.position};
+        send_ack(downlink, &ack);
+    }
+    downlink->n_held = kept;
 }
 
 /* One ack for each sender of the batch, of at most CB_ACK_FRAMES_MAX frames. */
@@ -173,12 +267,7 @@ static void send_acks(struct cb_downlink *downlink) {
                 taken->acked = true;
             }
         }
-        struct cb_buf out;
-        cb_buf_init(&out, ACK_MAX_BYTES);
-        if (cb_ack_encode(&ack, &out) == 0) {
-            cb_link_send_ack(downlink->link, out.data, out.len); /* lost: the sender sends again */
-        }
-        cb_buf_fini(&out);
+        send_ack(downlink, &ack);
     }
 }
 
@@ -189,15 +278,21 @@ static void free_batch(struct cb_downlink *downlink) {
     downlink->n_batch = 0;
 }
 
-/* Everything that waits, up to a batch's bounds, is received. Returns CB_EAGAIN when nothing is
- * left. */
+/* Everything that waits, up to a batch's bounds, is received; what people write first, since it is
+ * little. Returns CB_EAGAIN when nothing is left. */
 static int receive(struct cb_downlink *downlink) {
     size_t bytes = 0;
     int rc = 0;
+    bool control = true;
     while (downlink->n_batch < BATCH_FRAMES && bytes < BATCH_BYTES) {
         struct taken *taken = &downlink->batch[downlink->n_batch];
-        *taken = (struct taken){0};
-        rc = cb_link_recv_frame(downlink->link, &taken->message);
+        *taken = (struct taken){.control = control};
+        rc = control ? cb_link_recv_control(downlink->link, &taken->message)
+                     : cb_link_recv_frame(downlink->link, &taken->message);
+        if (rc == CB_EAGAIN && control) {
+            control = false;
+            continue;
+        }
         if (rc != 0) {
             break;
         }
@@ -288,6 +383,7 @@ static int trim_alone(struct cb_downlink *downlink) {
 static int append_batch(struct cb_downlink *downlink) {
     uint64_t trimmed = downlink->trimmed_before;
     downlink->overlay_bytes = 0;
+    downlink->n_control = 0;
     int rc = cb_journal_begin(downlink->journal);
     if (rc == 0) {
         rc = trim_step(downlink, &trimmed);
@@ -327,6 +423,7 @@ static int handle_batch(struct cb_downlink *downlink) {
         }
         if (rc == 0) {
             cb_fold_wake(downlink->fold);
+            hold_control(downlink);
         }
     }
     if (rc == 0) {
@@ -360,8 +457,13 @@ static int turn(struct cb_downlink *downlink, int *got) {
 
 static void *run(void *arg) {
     struct cb_downlink *downlink = arg;
-    struct pollfd fds[] = {{.fd = cb_link_frames_fd(downlink->link), .events = POLLIN},
-                           {.fd = downlink->wake_fd, .events = POLLIN}};
+    enum { WOKEN, FORCED, FRAMES, CONTROL };
+    struct pollfd fds[] = {
+        [WOKEN] = {.fd = downlink->wake_fd, .events = POLLIN},
+        [FORCED] = {.fd = cb_fold_forced_fd(downlink->fold), .events = POLLIN},
+        [FRAMES] = {.fd = cb_link_frames_fd(downlink->link), .events = POLLIN},
+        [CONTROL] = {.fd = cb_link_control_fd(downlink->link), .events = POLLIN},
+    };
     for (;;) {
         bool stop = atomic_load(&downlink->stopping);
         int got;
@@ -374,16 +476,24 @@ static void *run(void *arg) {
         if (got == CB_ECLOSED) {
             return NULL;
         }
+        if (downlink->n_held > 0) {
+            release_held(downlink);
+        }
         if (got == CB_EAGAIN) {
             if (stop) {
                 return NULL;
             }
             /* A trim goes on at once, step by step; where the disk fails, not without a pause. */
-            poll(fds, 2, trim_is_due(downlink) ? TRIM_PAUSE_MS : -1);
-            if (fds[1].revents != 0) {
+            poll(fds, sizeof(fds) / sizeof(fds[0]), trim_is_due(downlink) ? TRIM_PAUSE_MS : -1);
+            if (fds[WOKEN].revents != 0) {
                 uint64_t woken;
                 ssize_t n = read(downlink->wake_fd, &woken, sizeof(woken));
                 (void)n; /* an eventfd gives 8 bytes */
+            }
+            if (fds[FORCED].revents != 0) {
+                uint64_t times;
+                ssize_t n = read(fds[FORCED].fd, &times, sizeof(times));
+                (void)n; /* what it says is asked of the fold */
             }
         }
     }

@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proto/clock.h"
 #include "proto/crash.h"
@@ -31,8 +33,9 @@ enum {
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
  */
 const struct cb_fold_ops *const cb_folds[] = {
-    &cb_fold_sites,    &cb_fold_seen,   &cb_fold_verdicts, &cb_fold_books,  &cb_fold_visitors,
-    &cb_fold_sessions, &cb_fold_counts, &cb_fold_uniques,  &cb_fold_fields, NULL,
+    &cb_fold_sites,    &cb_fold_seen,     &cb_fold_verdicts, &cb_fold_books,
+    &cb_fold_visitors, &cb_fold_sessions, &cb_fold_counts,   &cb_fold_uniques,
+    &cb_fold_fields,   &cb_fold_settings, &cb_fold_audit,    NULL,
 };
 
 struct cb_fold {
@@ -54,6 +57,9 @@ struct cb_fold {
     pthread_mutex_t mutex; /* of the two below */
     pthread_cond_t wake;
     bool woken, stopping;
+    _Atomic uint64_t forced; /* the highest position that somebody waits for */
+    _Atomic uint64_t shown;  /* `committed`, for other threads */
+    int forced_fd;
     void (*failed)(void *user, int code);
     void *user;
 };
@@ -152,6 +158,23 @@ int cb_fold_record(struct cb_views *views, const struct cb_journal_record *recor
     return rc == CB_EMALFORMED || rc == CB_EINVAL || rc == CB_ENOENT ? CB_ECORRUPT : rc;
 }
 
+/* Whether somebody waits for a position up to and with this one, which is not committed yet. */
+static bool is_forced(const struct cb_fold *fold, uint64_t position) {
+    uint64_t forced = atomic_load(&fold->forced);
+    return forced > fold->committed && position >= forced;
+}
+
+/* The views on disk hold fold->committed now. `shown` is set before `forced` is read, and
+ * cb_fold_force does the opposite: one of the two sees the other. */
+static void show_committed(struct cb_fold *fold, uint64_t before) {
+    atomic_store(&fold->shown, fold->committed);
+    if (atomic_load(&fold->forced) > before) {
+        uint64_t one = 1;
+        ssize_t written = write(fold->forced_fd, &one, sizeof(one));
+        (void)written; /* an eventfd takes 8 bytes */
+    }
+}
+
 static int commit(struct cb_fold *fold) {
     if (!fold->open) {
         return 0;
@@ -165,6 +188,7 @@ static int commit(struct cb_fold *fold) {
             cb_views_db(fold->views)); /* a reader that died would hold back pages */
     }
     if (rc == 0) {
+        uint64_t before = fold->committed;
         fold->committed = fold->position;
         atomic_store_explicit(&fold->full, false, memory_order_relaxed);
         atomic_fetch_add_explicit(&fold->folded_bytes, fold->open_bytes, memory_order_relaxed);
@@ -172,6 +196,7 @@ static int commit(struct cb_fold *fold) {
         fold->batch_bytes *= fold->batch_bytes <= BATCH_BYTES / 2 ? 2 : 1;
         cb_crash_point("fold_before_drop");
         cb_overlay_drop(fold->overlay, fold->position);
+        show_committed(fold, before);
     }
     return rc;
 }
@@ -235,7 +260,7 @@ static int fold_tail(struct cb_fold *fold) {
         fold->position = record.position;
         fold->open_bytes += CB_JOURNAL_RECORD_HEAD + record.frame.len;
         if (cb_views_batch_bytes(fold->views) >= fold->batch_bytes ||
-            cb_clock_mono_ms() - fold->batch_ms >= BATCH_MS) {
+            is_forced(fold, fold->position) || cb_clock_mono_ms() - fold->batch_ms >= BATCH_MS) {
             rc = commit(fold);
             if (rc != 0) {
                 break;
@@ -314,6 +339,7 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     }
     *fold = (struct cb_fold){
         .journal = journal, .views = views, .overlay = overlay, .batch_bytes = BATCH_BYTES};
+    fold->forced_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&fold->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -321,10 +347,11 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     pthread_cond_init(&fold->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     struct cb_db_txn *txn;
-    int rc = cb_db_begin(cb_views_db(views), false, &txn);
+    int rc = fold->forced_fd < 0 ? CB_ESYS : cb_db_begin(cb_views_db(views), false, &txn);
     if (rc == 0) {
         rc = cb_views_position(views, txn, &fold->position);
         fold->committed = fold->position;
+        atomic_store(&fold->shown, fold->committed);
         cb_db_abort(&txn);
     }
     if (rc == 0) {
@@ -381,7 +408,7 @@ static int turn(struct cb_fold *fold, int64_t *pause_ms, bool *deaf) {
     int rc = fold_tail(fold);
     if (rc == 0 && fold->open) {
         *pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
-        if (*pause_ms <= 0) {
+        if (*pause_ms <= 0 || is_forced(fold, fold->position)) {
             *pause_ms = 0;
             rc = commit(fold);
         }
@@ -441,6 +468,21 @@ void cb_fold_wake(struct cb_fold *fold) {
     pthread_mutex_unlock(&fold->mutex);
 }
 
+void cb_fold_force(struct cb_fold *fold, uint64_t position) {
+    uint64_t before = atomic_load(&fold->forced);
+    while (before < position && !atomic_compare_exchange_weak(&fold->forced, &before, position)) {
+    }
+    cb_fold_wake(fold);
+}
+
+uint64_t cb_fold_committed(const struct cb_fold *fold) {
+    return atomic_load(&fold->shown);
+}
+
+int cb_fold_forced_fd(const struct cb_fold *fold) {
+    return fold->forced_fd;
+}
+
 void cb_fold_destroy(struct cb_fold **fold) {
     if (!*fold) {
         return;
@@ -454,6 +496,9 @@ void cb_fold_destroy(struct cb_fold **fold) {
     }
     if ((*fold)->open) {
         cb_views_abort((*fold)->views);
+    }
+    if ((*fold)->forced_fd >= 0) {
+        close((*fold)->forced_fd);
     }
     pthread_cond_destroy(&(*fold)->wake);
     pthread_mutex_destroy(&(*fold)->mutex);

@@ -68,6 +68,14 @@ CB_MUST_USE int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, i
 bool cb_fold_accepting(const struct cb_fold *fold);
 /* The journal has grown. Any thread. */
 void cb_fold_wake(struct cb_fold *fold);
+/* Commit the views as soon as they hold that position, instead of at the end of the pause: somebody
+ * waits for it. Any thread. */
+void cb_fold_force(struct cb_fold *fold, uint64_t position);
+/* The position that the views on disk hold. Any thread. */
+uint64_t cb_fold_committed(const struct cb_fold *fold);
+/* An eventfd that becomes readable after a commit while a forced position was outstanding; read by
+ * the one thread that forces. */
+int cb_fold_forced_fd(const struct cb_fold *fold);
 /* Folds what is left, ends the thread, frees. */
 void cb_fold_destroy(struct cb_fold **fold);
 

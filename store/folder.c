@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, TOKEN_BYTES = 32 };
+#include "proto/token.h"
+
+enum { PATH_BYTES = 4096 };
 
 __attribute__((format(printf, 3, 4))) static int fail(int code, char **sentence, const char *format,
                                                       ...) {
@@ -192,18 +194,13 @@ int cb_folder_open(const char *data_dir, int *lock_fd, char **sentence) {
 }
 
 int cb_folder_make_token(const char *data_dir, uint8_t hash[CB_TOKEN_HASH_BYTES], char **sentence) {
-    uint8_t bytes[TOKEN_BYTES];
-    char text[sodium_base64_ENCODED_LEN(TOKEN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING) + 1];
-    randombytes_buf(bytes, sizeof(bytes));
-    sodium_bin2base64(text, sizeof(text) - 1, bytes, sizeof(bytes),
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    crypto_generichash(hash, CB_TOKEN_HASH_BYTES, (const unsigned char *)text, strlen(text), NULL,
-                       0);
+    char text[CB_SECRET_BYTES + 1];
+    cb_token_text(text);
+    cb_token_hash(cb_str_of(text), hash);
     size_t len = strlen(text);
     text[len] = '\n';
     text[len + 1] = '\0';
     int rc = cb_folder_write_file(data_dir, "admin-token", text);
-    sodium_memzero(bytes, sizeof(bytes));
     sodium_memzero(text, sizeof(text));
     return rc == 0 ? 0 : fail(rc, sentence, "--data: cannot write %s/admin-token", data_dir);
 }

@@ -99,3 +99,19 @@ struct cb_key cb_key_site(uint32_t site) {
     cb_key_u32(&key, site);
     return key;
 }
+
+struct cb_key cb_key_token(const uint8_t id[8]) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, id, 8);
+    return key;
+}
+
+struct cb_key cb_key_settings(uint32_t site, uint8_t part) {
+    struct cb_key key = cb_key_site(site);
+    cb_key_u8(&key, part);
+    return key;
+}
+
+struct cb_key cb_key_audit(uint64_t position) {
+    return cb_key_position(~position); /* the newest first */
+}

@@ -98,5 +98,8 @@ struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal);
 struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal);
 struct cb_key cb_key_field(uint32_t site, uint32_t ordinal, uint8_t field, uint8_t part);
 struct cb_key cb_key_site(uint32_t site);
+struct cb_key cb_key_token(const uint8_t id[8]);
+struct cb_key cb_key_settings(uint32_t site, uint8_t part);
+struct cb_key cb_key_audit(uint64_t position);
 
 #endif

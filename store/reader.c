@@ -106,6 +106,7 @@ int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
     *snapshot =
         (struct cb_snapshot){.reader = reader, .views = reader->views, .journal = reader->journal};
     cb_buf_init(&snapshot->text, TEXT_MAX_BYTES);
+    cb_buf_init(&snapshot->settings, CB_ORIGINS_MAX_BYTES + CB_PAGE_SETTINGS_MAX);
     int rc = cb_db_begin(cb_views_db(reader->views), false, &snapshot->txn);
     if (rc == 0) {
         rc = cb_views_position(snapshot->views, snapshot->txn, &snapshot->position);
@@ -124,6 +125,7 @@ void cb_snapshot_end(struct cb_snapshot **snapshot) {
     }
     cb_db_abort(&(*snapshot)->txn);
     cb_buf_fini(&(*snapshot)->text);
+    cb_buf_fini(&(*snapshot)->settings);
     free(*snapshot);
     *snapshot = NULL;
 }
@@ -135,25 +137,6 @@ uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot) {
 int cb_snapshot_row(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *key,
                     struct cb_str *value) {
     return cb_db_get(snapshot->txn, cb_views_table(snapshot->views, table), cb_key_str(key), value);
-}
-
-int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_HASH_BYTES],
-                      struct cb_token *out) {
-    struct cb_key key = {.len = 0};
-    cb_key_bytes(&key, hash, CB_TOKEN_HASH_BYTES);
-    struct cb_str value;
-    int rc = cb_snapshot_row(snapshot, CB_TABLE_TOKENS, &key, &value);
-    if (rc != 0) {
-        return rc;
-    }
-    size_t site_len = value.len - CB_ROW_TOKEN_HEAD_BYTES;
-    if (value.len < CB_ROW_TOKEN_HEAD_BYTES || site_len > CB_SITE_MAX) {
-        return CB_ECORRUPT;
-    }
-    out->role = (unsigned char)value.p[0];
-    memcpy(out->site, value.p + CB_ROW_TOKEN_HEAD_BYTES, site_len);
-    out->site[site_len] = '\0';
-    return 0;
 }
 
 static int decode_site(struct cb_snapshot *snapshot, struct cb_str value, struct cb_site *out) {
@@ -184,9 +167,8 @@ int cb_snapshot_site(struct cb_snapshot *snapshot, struct cb_str name, struct cb
     return rc == 0 ? decode_site(snapshot, value, out) : rc;
 }
 
-/* Calls each for the rows whose keys begin with prefix. */
-static int scan(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *prefix,
-                bool (*each)(void *user, struct cb_str key, struct cb_str value), void *user) {
+int cb_snapshot_scan(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *prefix,
+                     bool (*each)(void *user, struct cb_str key, struct cb_str value), void *user) {
     struct cb_db_cursor *cursor;
     int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, table), &cursor);
     if (rc != 0) {
@@ -228,7 +210,7 @@ void cb_snapshot_sites(struct cb_snapshot *snapshot,
                        void *user) {
     struct sites_user u = {snapshot, each, user};
     struct cb_key prefix = {.len = 0};
-    int rc = scan(snapshot, CB_TABLE_SITES, &prefix, give_site, &u);
+    int rc = cb_snapshot_scan(snapshot, CB_TABLE_SITES, &prefix, give_site, &u);
     (void)rc; /* the disk's errors were logged in db.c; what was read was given */
 }
 
@@ -264,7 +246,7 @@ void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
                        bool (*each)(void *user, uint32_t name_id, struct cb_str name), void *user) {
     struct names_user u = {each, user};
     struct cb_key prefix = cb_key_site(site);
-    int rc = scan(snapshot, CB_TABLE_NAMES, &prefix, give_name, &u);
+    int rc = cb_snapshot_scan(snapshot, CB_TABLE_NAMES, &prefix, give_name, &u);
     (void)rc;
 }
 
@@ -300,6 +282,7 @@ int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordi
             stamp->true_ms = (int64_t)cb_be64_get(p + CB_FIELD_TRUE_MS);
             stamp->seq = cb_be64_get(p + CB_FIELD_SEQ);
             memcpy(stamp->producer, p + CB_FIELD_PRODUCER, CB_PRODUCER_BYTES);
+            stamp->source = p[CB_FIELD_SOURCE];
             len = cb_be32_get(p + CB_FIELD_LEN);
             value.p += CB_FIELD_HEAD_BYTES;
             value.len -= CB_FIELD_HEAD_BYTES;
@@ -331,8 +314,8 @@ static int read_visitor(struct cb_snapshot *snapshot, uint32_t site, uint32_t or
     memcpy(out->visitor, p + CB_VISITOR_ID, CB_VISITOR_BYTES);
     /* Fields are put together in text, whose memory may move: offsets first, pointers when all are
      * there. */
-    size_t offsets[CB_FIELD_COUNT + 1];
-    for (unsigned field = 0; field < CB_FIELD_COUNT; field++) {
+    size_t offsets[CB_EDITABLE_COUNT + 1];
+    for (unsigned field = 0; field < CB_EDITABLE_COUNT; field++) {
         offsets[field] = snapshot->text.len;
         struct cb_stamp stamp;
         rc = cb_snapshot_field(snapshot, site, ordinal, field, &stamp, &snapshot->text);
@@ -340,9 +323,9 @@ static int read_visitor(struct cb_snapshot *snapshot, uint32_t site, uint32_t or
             return rc;
         }
     }
-    offsets[CB_FIELD_COUNT] = snapshot->text.len;
-    for (unsigned field = 0; field < CB_FIELD_COUNT; field++) {
-        out->fields[field] =
+    offsets[CB_EDITABLE_COUNT] = snapshot->text.len;
+    for (unsigned field = 0; field < CB_EDITABLE_COUNT; field++) {
+        *(field < CB_FIELD_COUNT ? &out->fields[field] : &out->remarks) =
             (struct cb_str){snapshot->text.len > 0 ? snapshot->text.data + offsets[field] : "",
                             offsets[field + 1] - offsets[field]};
     }

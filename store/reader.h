@@ -35,14 +35,47 @@ uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot);
 struct cb_token {
     unsigned role;              /* enum cb_role */
     char site[CB_SITE_MAX + 1]; /* empty: all sites */
+    uint8_t id[CB_TOKEN_ID_BYTES];
+    uint8_t made_by[CB_TOKEN_ID_BYTES]; /* zeros: the service or the command line */
+    int64_t made_ms;
+    char name[CB_TOKEN_NAME_MAX + 1]; /* UTF-8, may be empty */
 };
-/* Errors: CB_ENOENT. */
+/* The hash is compared in constant time. Errors: CB_ENOENT. */
 CB_MUST_USE int cb_snapshot_token(struct cb_snapshot *snapshot,
                                   const uint8_t hash[CB_TOKEN_HASH_BYTES], struct cb_token *out);
+/* The token of an id, which opens nothing. Errors: CB_ENOENT. */
+CB_MUST_USE int cb_snapshot_token_of(struct cb_snapshot *snapshot,
+                                     const uint8_t id[CB_TOKEN_ID_BYTES], struct cb_token *out);
+/* Calls each for every token, by id, until it returns false. */
+void cb_snapshot_tokens(struct cb_snapshot *snapshot,
+                        bool (*each)(void *user, const struct cb_token *token), void *user);
+
+/* What somebody did: a control frame. Strings live as long as the snapshot. */
+struct cb_audit {
+    uint64_t position;
+    int64_t at_ms; /* journal time */
+    uint8_t by[CB_TOKEN_ID_BYTES];
+    unsigned act;       /* enum cb_control_op */
+    struct cb_str site; /* may be empty */
+    struct cb_str summary;
+};
+/* Calls each for the acts below position before (0: from the newest), newest first, until it
+ * returns false or none is left. */
+void cb_snapshot_audit(struct cb_snapshot *snapshot, uint64_t before,
+                       bool (*each)(void *user, const struct cb_audit *audit), void *user);
+
+/* A site's settings, or the defaults where it was given none. Strings live until the next call.
+ * *position (unless NULL): of the frame that has them, 0 for none. Errors: CB_ECORRUPT, CB_EIO,
+ * CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_settings(struct cb_snapshot *snapshot, uint32_t site,
+                                     struct cb_settings *out, uint64_t *position);
+/* The zone alone, NUL-terminated. Errors: CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_snapshot_zone(struct cb_snapshot *snapshot, uint32_t site,
+                                 char out[CB_ZONE_MAX + 1]);
 
 struct cb_site {
     uint32_t id;
-    unsigned status; /* enum cb_site_status */
+    unsigned status; /* enum cb_site_status: the mode */
     int64_t made_ms;
     int64_t first_minute,
         last_minute; /* of counted events; 0, 0 when there are none. last_minute is inclusive */
@@ -79,6 +112,7 @@ struct cb_visitor {
     uint64_t events, sessions;
     struct cb_str
         fields[CB_FIELD_COUNT]; /* empty where never set; live until the next visitor is read */
+    struct cb_str remarks;      /* the operators' own, likewise */
 };
 /* Errors: CB_ENOENT, CB_ENOMEM. */
 CB_MUST_USE int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,

@@ -12,7 +12,34 @@
 enum {
     CB_ROW_SITE_BYTES = 13,
     CB_ROW_SITE_STATE_BYTES = 16,
-    CB_ROW_TOKEN_HEAD_BYTES = 9,
+
+    /* tokens: the site's name and the token's follow */
+    CB_TOKEN_HASH = 0,
+    CB_TOKEN_ROLE = 32,
+    CB_TOKEN_MADE = 33,
+    CB_TOKEN_BY = 41,
+    CB_TOKEN_SITE_LEN = 49,
+    CB_ROW_TOKEN_HEAD_BYTES = 50,
+
+    /* settings: part 0; the zone follows. Further parts hold the origins and the page's JSON, one
+       behind the other */
+    CB_SETTINGS_POSITION = 0,
+    CB_SETTINGS_IDLE = 8,
+    CB_SETTINGS_RAW = 12,
+    CB_SETTINGS_PERSONAL = 16,
+    CB_SETTINGS_ROLLUP = 20,
+    CB_SETTINGS_ORIGINS_LEN = 24,
+    CB_SETTINGS_PAGE_LEN = 28,
+    CB_SETTINGS_HEAD_BYTES = 32,
+    CB_SETTINGS_PART_BYTES = 1500,
+
+    /* audit: the site's name and the summary follow */
+    CB_AUDIT_AT = 0,
+    CB_AUDIT_BY = 8,
+    CB_AUDIT_ACT = 16,
+    CB_AUDIT_SITE_LEN = 17,
+    CB_AUDIT_HEAD_BYTES = 18,
+    CB_AUDIT_SUMMARY_MAX = 320,
 
     /* books: received, counted, duplicate, lost, then rejected by reason; u64 each */
     CB_BOOKS_RECEIVED = 0,
@@ -51,7 +78,6 @@ enum {
     CB_FIELD_HEAD_BYTES = 29,
     CB_FIELD_PART_BYTES = 1500, /* of the value in each part */
     CB_FIELD_PARTS_MAX = 11,    /* 4,000 characters of 4 bytes */
-    CB_FIELD_SOURCE_PAGE = 1,
 
     /* sessions: a list of these */
     CB_SESSION_START = 0,

@@ -14,12 +14,18 @@ struct cb_snapshot {
     struct cb_journal *journal;
     struct cb_db_txn *txn;
     uint64_t position;
-    struct cb_buf text; /* strings that had to be put together; freed with the snapshot */
+    struct cb_buf text;     /* strings that had to be put together; freed with the snapshot */
+    struct cb_buf settings; /* … those of a site's settings */
 };
 
 /* The value of a row. Errors: CB_ENOENT, CB_EIO. */
 CB_MUST_USE int cb_snapshot_row(struct cb_snapshot *snapshot, enum cb_table table,
                                 const struct cb_key *key, struct cb_str *value);
+/* Calls each for the rows whose keys begin with prefix, until it returns false. */
+CB_MUST_USE int cb_snapshot_scan(struct cb_snapshot *snapshot, enum cb_table table,
+                                 const struct cb_key *prefix,
+                                 bool (*each)(void *user, struct cb_str key, struct cb_str value),
+                                 void *user);
 /* Appends a visitor's field to out, with its stamp. Errors: CB_ENOENT when it was never set,
  * CB_ECORRUPT, those of cb_buf_append. */
 CB_MUST_USE int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,

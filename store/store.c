@@ -158,14 +158,33 @@ static int open_data(struct cb_store *store, const struct cb_opts *opts, char **
     return rc == 0 ? bootstrap(store, opts, sentence) : rc;
 }
 
-static int start_threads(struct cb_store *store, const struct cb_opts *opts,
-                         const struct cb_link_url *url, char **sentence) {
-    int rc = cb_link_store_create(url, &store->link);
-    if (rc != 0) {
-        if (asprintf(sentence, "--link: cannot listen on %s: %s", url->frames, cb_err_text(rc)) <
-            0) {
-            *sentence = NULL;
+static int open_link(struct cb_store *store, const struct cb_store_places *places,
+                     char **sentence) {
+    const char *place = places->frames.frames;
+    int rc = cb_link_store_create(&places->frames, &store->link);
+    /* One way for what people write is needed; the others are for commands beside a service (a
+     * folder may lie where no socket can be). */
+    unsigned n_open = 0;
+    for (unsigned i = 0; rc == 0 && i < places->n_controls; i++) {
+        place = places->controls[i].frames;
+        rc = cb_link_store_open_control(store->link, &places->controls[i]);
+        n_open += rc == 0;
+        if (rc != 0 && n_open > 0) {
+            cb_log(CB_LOG_WARN, "control_closed", "address=%s text=\"%s\"", place, cb_err_text(rc));
+            rc = 0;
         }
+    }
+    if (rc != 0 &&
+        asprintf(sentence, "--link: cannot listen on %s: %s", place, cb_err_text(rc)) < 0) {
+        *sentence = NULL;
+    }
+    return rc;
+}
+
+static int start_threads(struct cb_store *store, const struct cb_opts *opts,
+                         const struct cb_store_places *places, char **sentence) {
+    int rc = open_link(store, places, sentence);
+    if (rc != 0) {
         return rc;
     }
     rc = cb_fold_start(store->fold, on_failed, store);
@@ -183,8 +202,8 @@ static int start_threads(struct cb_store *store, const struct cb_opts *opts,
     return rc;
 }
 
-int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, struct cb_store **out,
-                   char **sentence) {
+int cb_store_setup(const struct cb_opts *opts, const struct cb_store_places *places,
+                   struct cb_store **out, char **sentence) {
     *sentence = NULL;
     struct cb_store *store = calloc(1, sizeof(*store));
     if (!store) {
@@ -197,7 +216,7 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, st
         rc = open_data(store, opts, sentence);
     }
     if (rc == 0) {
-        rc = start_threads(store, opts, url, sentence);
+        rc = start_threads(store, opts, places, sentence);
     }
     if (rc != 0) {
         const char *why =
@@ -211,6 +230,48 @@ int cb_store_setup(const struct cb_opts *opts, const struct cb_link_url *url, st
     }
     *out = store;
     return 0;
+}
+
+static int append_offline(struct cb_store *store, const struct cb_control *control) {
+    int rc = cb_journal_begin(store->journal);
+    if (rc == 0) {
+        rc = append_control(store, control);
+        if (rc == 0) {
+            rc = cb_journal_commit(store->journal);
+        } else {
+            cb_journal_abort(store->journal);
+        }
+    }
+    return rc == 0 ? cb_fold_catch_up(store->fold) : rc;
+}
+
+int cb_store_offline(const struct cb_opts *opts, const struct cb_control *control,
+                     cb_store_offline_fn *first, cb_store_offline_fn *last, void *user,
+                     char **sentence) {
+    struct cb_opts mine = *opts;
+    mine.sites = ""; /* a command makes none */
+    *sentence = NULL;
+    int rc = cb_folder_check_format(opts->data, "--data", sentence); /* nor a folder */
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_store *store = calloc(1, sizeof(*store));
+    if (!store) {
+        return CB_ENOMEM;
+    }
+    store->lock_fd = store->failed_fd = -1;
+    rc = open_data(store, &mine, sentence);
+    if (rc == 0 && first) {
+        rc = first(store->reader, user, sentence);
+    }
+    if (rc == 0 && control) {
+        rc = append_offline(store, control);
+    }
+    if (rc == 0 && last) {
+        rc = last(store->reader, user, sentence);
+    }
+    cb_store_teardown(&store);
+    return rc;
 }
 
 void cb_store_teardown(struct cb_store **store) {

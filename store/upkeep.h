@@ -38,6 +38,13 @@ struct cb_journal;
 CB_MUST_USE int cb_views_renew(const struct cb_opts *opts, struct cb_journal *journal,
                                char **sentence);
 
+/* The tokens of a data folder: through the control socket where a store runs, else under the
+ * folder's lock. create writes the text, which is told this once, and list a line for each. The
+ * command line may do what the API may not: end the last admin's token. */
+CB_MUST_USE int cb_token_create(const struct cb_opts *opts, FILE *out, char **sentence);
+CB_MUST_USE int cb_token_list(const struct cb_opts *opts, FILE *out, char **sentence);
+CB_MUST_USE int cb_token_revoke(const struct cb_opts *opts, FILE *out, char **sentence);
+
 /* Sets *sentence like printf and returns code. */
 int cb_upkeep_fail(int code, char **sentence, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -34,7 +34,9 @@ enum { CB_VIEWS_VERSION = 2 };
     X(CB_TABLE_VISITORS, "visitors")                                                               \
     X(CB_TABLE_RECENT, "recent")                                                                   \
     X(CB_TABLE_FIELDS, "fields")                                                                   \
-    X(CB_TABLE_SESSIONS, "sessions")
+    X(CB_TABLE_SESSIONS, "sessions")                                                               \
+    X(CB_TABLE_SETTINGS, "settings")                                                               \
+    X(CB_TABLE_AUDIT, "audit")
 
 enum cb_table {
 #define CB_TABLE_ENUM(symbol, name) symbol,

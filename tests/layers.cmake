@@ -4,7 +4,7 @@ set(proto_may "proto/")
 set(ingest_may "ingest/|proto/")
 set(store_may "store/|proto/")
 set(query_may "query/|proto/|store/reader\\.h")
-set(bench_may "bench/|proto/|ingest/json\\.h")
+set(bench_may "bench/|proto/")
 
 foreach(tier proto ingest store query bench)
   file(GLOB_RECURSE sources "${ROOT}/${tier}/*.c" "${ROOT}/${tier}/*.h" "${ROOT}/${tier}/*.cpp")

@@ -22,6 +22,7 @@ struct cb_export {
     char site[CB_SITE_MAX + 1];
     bool csv;
     bool producers; /* the token may see them */
+    bool personal;  /* … and what visitors typed: else no value of set, no props of message */
     bool titled;    /* csv: the header line was written */
     struct cb_export_cursor cursor;
     uint64_t end;           /* position of the last frame that is read */
@@ -36,6 +37,12 @@ static void json_hex(struct cb_json *json, const char *key, const uint8_t *bytes
     cb_hex_encode(bytes, len, hex);
     cb_json_key(json, key);
     cb_json_str(json, cb_str_of(hex));
+}
+
+/* A message's props are what a visitor typed. */
+static struct cb_str props_of(const struct cb_export *export, const struct cb_event *event) {
+    return event->name_code == CB_NAME_MESSAGE && !export->personal ? (struct cb_str){NULL, 0}
+                                                                    : event->props;
 }
 
 static int write_ndjson(const struct cb_export *export, const struct cb_export_row *row,
@@ -76,13 +83,13 @@ static int write_ndjson(const struct cb_export *export, const struct cb_export_r
         cb_json_key(&json, "key");
         cb_json_str(&json, event->key);
     }
-    if (event->name_code == CB_NAME_SET) {
+    if (event->name_code == CB_NAME_SET && export->personal) {
         cb_json_key(&json, "value");
         cb_json_str(&json, event->value);
     }
     cb_json_key(&json, "props");
     if (!json.err)
-        json.err = cb_props_json(out, event->props);
+        json.err = cb_props_json(out, props_of(export, event));
     cb_json_object_end(&json);
     return json.err ? json.err : cb_buf_append(out, "\n", 1);
 }
@@ -148,9 +155,9 @@ static int write_csv(const struct cb_export *export, const struct cb_export_row 
     if (!rc)
         rc = csv_cell(out, event->key);
     if (!rc)
-        rc = csv_cell(out, event->value);
+        rc = csv_cell(out, export->personal ? event->value : (struct cb_str){NULL, 0});
     if (!rc)
-        rc = csv_props(out, event->props);
+        rc = csv_props(out, props_of(export, event));
     return rc ? rc : cb_buf_append(out, "\r\n", 2);
 }
 
@@ -286,6 +293,7 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
         return CB_REFUSE_INTERNAL;
     export->reader = ctx->reader;
     export->producers = ctx->token.role >= CB_ROLE_ADMIN;
+    export->personal = ctx->token.role >= CB_ROLE_OPERATOR;
     memcpy(export->site, ctx->site_name.p, ctx->site_name.len);
     int rc = parse_format(ctx, &export->csv);
     if (!rc)

@@ -139,6 +139,8 @@ enum cb_refusal cb_report_visitor(struct cb_report_ctx *ctx) {
     cb_json_key(&ctx->json, "site");
     cb_json_str(&ctx->json, ctx->site_name);
     write_row(&ctx->json, &visitor);
+    cb_json_key(&ctx->json, "remarks");
+    cb_json_str(&ctx->json, visitor.remarks);
     cb_json_object_end(&ctx->json);
     return CB_REFUSE_NONE;
 }

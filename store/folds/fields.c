@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * fields.c: a visitor's name, email, phone and notes, from `set` events, by the write order of
+ * fields.c: a visitor's name, email, phone and notes, from `set` events and
+ * operators' edits, by the write order of
  * DESIGN: each value keeps (time, producer, seq, source). Values are cut in parts of 1,500 bytes,
  * so that no row is over 2 KB. */
 #include "store/folds/folds.h"
@@ -35,7 +36,7 @@ static int write_value(struct cb_fold_ctx *ctx, unsigned field, const struct cb_
             cb_be64_put(row->data + CB_FIELD_TRUE_MS, (uint64_t)stamp->true_ms);
             cb_be64_put(row->data + CB_FIELD_SEQ, stamp->seq);
             memcpy(row->data + CB_FIELD_PRODUCER, stamp->producer, CB_PRODUCER_BYTES);
-            row->data[CB_FIELD_SOURCE] = CB_FIELD_SOURCE_PAGE;
+            row->data[CB_FIELD_SOURCE] = stamp->source;
             cb_be32_put(row->data + CB_FIELD_LEN, (uint32_t)value.len);
         }
         if (len > 0) {
@@ -43,6 +44,34 @@ static int write_value(struct cb_fold_ctx *ctx, unsigned field, const struct cb_
         }
     }
     return 0;
+}
+
+/* Writes a field of the visitor ctx->ordinal, unless what is there was written later. */
+static int put(struct cb_fold_ctx *ctx, unsigned field, const struct cb_stamp *stamp,
+               struct cb_str value) {
+    struct cb_row *row;
+    int rc = part_row(ctx, field, 0, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    unsigned parts_before = 0;
+    if (row->len > 0) {
+        if (row->len < CB_FIELD_HEAD_BYTES) {
+            return CB_ECORRUPT;
+        }
+        struct cb_stamp before = {.true_ms = (int64_t)cb_be64_get(row->data + CB_FIELD_TRUE_MS),
+                                  .seq = cb_be64_get(row->data + CB_FIELD_SEQ),
+                                  .source = row->data[CB_FIELD_SOURCE]};
+        memcpy(before.producer, row->data + CB_FIELD_PRODUCER, CB_PRODUCER_BYTES);
+        if (!cb_stamp_replaces(&before, stamp)) {
+            return 0;
+        }
+        parts_before = parts_of(cb_be32_get(row->data + CB_FIELD_LEN));
+        if (parts_before > CB_FIELD_PARTS_MAX) {
+            return CB_ECORRUPT;
+        }
+    }
+    return write_value(ctx, field, stamp, value, parts_before);
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -53,30 +82,41 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (field < 0) {
         return 0;
     }
-    struct cb_stamp stamp = {.true_ms = ctx->true_ms, .seq = ctx->event->seq};
+    struct cb_stamp stamp = {
+        .true_ms = ctx->true_ms, .seq = ctx->event->seq, .source = CB_SOURCE_PAGE};
     memcpy(stamp.producer, ctx->envelope->producer, CB_PRODUCER_BYTES);
-    struct cb_row *row;
-    int rc = part_row(ctx, (unsigned)field, 0, &row);
-    if (rc != 0) {
-        return rc;
-    }
-    unsigned parts_before = 0;
-    if (row->len > 0) {
-        if (row->len < CB_FIELD_HEAD_BYTES) {
-            return CB_ECORRUPT;
-        }
-        struct cb_stamp before = {.true_ms = (int64_t)cb_be64_get(row->data + CB_FIELD_TRUE_MS),
-                                  .seq = cb_be64_get(row->data + CB_FIELD_SEQ)};
-        memcpy(before.producer, row->data + CB_FIELD_PRODUCER, CB_PRODUCER_BYTES);
-        if (!cb_stamp_replaces(&before, &stamp)) {
-            return 0;
-        }
-        parts_before = parts_of(cb_be32_get(row->data + CB_FIELD_LEN));
-        if (parts_before > CB_FIELD_PARTS_MAX) {
-            return CB_ECORRUPT;
-        }
-    }
-    return write_value(ctx, (unsigned)field, &stamp, ctx->event->value, parts_before);
+    return put(ctx, (unsigned)field, &stamp, ctx->event->value);
 }
 
-const struct cb_fold_ops cb_fold_fields = {.name = "fields", .event = on_event};
+/* An operator's edit counts from when it was appended. A visitor who is gone by then, or a site,
+ * has nothing to edit. */
+static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    if (control->op != CB_CONTROL_EDIT) {
+        return 0;
+    }
+    struct cb_row *row;
+    int rc = cb_sites_id(ctx->views, control->site, &ctx->site);
+    if (rc != 0) {
+        return rc == CB_ENOENT ? 0 : rc;
+    }
+    struct cb_key key = cb_key_ordinal(ctx->site, control->visitor);
+    rc = cb_views_row(ctx->views, CB_TABLE_ORDINALS, &key, &row);
+    if (rc != 0 || row->len == 0) {
+        return rc;
+    }
+    if (row->len != 4) {
+        return CB_ECORRUPT;
+    }
+    ctx->ordinal = cb_be32_get(row->data);
+    struct cb_stamp stamp = {
+        .true_ms = ctx->journal_ms, .seq = ctx->position, .source = CB_SOURCE_OPERATOR};
+    for (unsigned field = 0; rc == 0 && field < CB_EDITABLE_COUNT; field++) {
+        if (control->fields[field].p) {
+            rc = put(ctx, field, &stamp, control->fields[field]);
+        }
+    }
+    return rc;
+}
+
+const struct cb_fold_ops cb_fold_fields = {
+    .name = "fields", .event = on_event, .control = on_control};

@@ -10,7 +10,8 @@
 #include "store/fold.h"
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
-    cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields;
+    cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields,
+    cb_fold_settings, cb_fold_audit;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
@@ -22,6 +23,10 @@ struct cb_site_state {
 CB_MUST_USE int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *out);
 CB_MUST_USE int cb_sites_set_state(struct cb_views *views, uint32_t site,
                                    const struct cb_site_state *state);
+
+/* settings: what a site goes by; the defaults where it was given none. zone lives until the batch
+ * ends; origins and page, which no fold needs, are left empty. */
+CB_MUST_USE int cb_sites_settings(struct cb_views *views, uint32_t site, struct cb_settings *out);
 
 /* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
 CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);

@@ -99,21 +99,52 @@ static int put_site(struct cb_fold_ctx *ctx, const struct cb_control *control) {
 }
 
 static int put_token(struct cb_fold_ctx *ctx, const struct cb_control *control) {
-    struct cb_key key = {.len = 0};
-    cb_key_bytes(&key, control->token, CB_TOKEN_HASH_BYTES);
+    struct cb_key key = cb_key_token(control->token);
     struct cb_row *row;
     int rc = cb_views_row(ctx->views, CB_TABLE_TOKENS, &key, &row);
     if (rc == 0) {
-        rc = cb_row_resize(ctx->views, row, CB_ROW_TOKEN_HEAD_BYTES + control->site.len);
+        rc = cb_row_resize(ctx->views, row,
+                           CB_ROW_TOKEN_HEAD_BYTES + control->site.len + control->name.len);
     }
     if (rc != 0) {
         return rc;
     }
-    row->data[0] = (uint8_t)control->role;
-    cb_be64_put(row->data + 1, (uint64_t)control->made_ms);
+    memcpy(row->data + CB_TOKEN_HASH, control->token, CB_TOKEN_HASH_BYTES);
+    row->data[CB_TOKEN_ROLE] = (uint8_t)control->role;
+    cb_be64_put(row->data + CB_TOKEN_MADE, (uint64_t)control->made_ms);
+    memcpy(row->data + CB_TOKEN_BY, control->by, CB_TOKEN_ID_BYTES);
+    row->data[CB_TOKEN_SITE_LEN] = (uint8_t)control->site.len;
+    uint8_t *text = row->data + CB_ROW_TOKEN_HEAD_BYTES;
     if (control->site.len > 0) {
-        memcpy(row->data + CB_ROW_TOKEN_HEAD_BYTES, control->site.p, control->site.len);
+        memcpy(text, control->site.p, control->site.len);
     }
+    if (control->name.len > 0) {
+        memcpy(text + control->site.len, control->name.p, control->name.len);
+    }
+    return 0;
+}
+
+static int drop_token(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    struct cb_key key = cb_key_token(control->token);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_TOKENS, &key, &row);
+    return rc == 0 && row->len > 0 ? cb_row_resize(ctx->views, row, 0) : rc;
+}
+
+/* Of a site that is not there, nothing. */
+static int put_status(struct cb_fold_ctx *ctx, const struct cb_control *control) {
+    struct cb_key key = {.len = 0};
+    cb_key_bytes(&key, control->site.p, control->site.len);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_SITES, &key, &row);
+    if (rc != 0 || row->len == 0) {
+        return rc;
+    }
+    if (row->len != CB_ROW_SITE_BYTES) {
+        return CB_ECORRUPT;
+    }
+    row->data[4] = (uint8_t)control->status;
+    cb_row_touch(row);
     return 0;
 }
 
@@ -123,8 +154,15 @@ static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control)
         return put_site(ctx, control);
     case CB_CONTROL_TOKEN:
         return put_token(ctx, control);
+    case CB_CONTROL_REVOKE:
+        return drop_token(ctx, control);
+    case CB_CONTROL_STATUS:
+        return put_status(ctx, control);
+    case CB_CONTROL_SETTINGS:
+    case CB_CONTROL_EDIT:
+        break; /* settings.c, fields.c */
     }
-    return CB_ECORRUPT;
+    return 0;
 }
 
 const struct cb_fold_ops cb_fold_sites = {.name = "sites", .control = on_control};

@@ -57,7 +57,8 @@ static struct cb_str body_of(struct cb_str request) {
 static void decode(struct cb_beacon *b, const struct cb_plan *plan, const struct cb_plan_item *item,
                    struct cb_str request) {
     struct cb_str body = body_of(request);
-    struct cb_beacon_receipt receipt = {NOW, CB_DEVICE_DESKTOP, false, true};
+    struct cb_beacon_receipt receipt = {
+        .received_ms = NOW, .device = CB_DEVICE_DESKTOP, .bot = false, .site_known = true};
     uint64_t seq = item->seq, n = 0, counts[4][CB_PLAN_NAMES] = {0}, told[CB_PLAN_NAMES] = {0};
     char site[CB_SITE_MAX + 1];
     char *padded = calloc(1, body.len + CB_HTTP_BODY_PAD);

@@ -34,13 +34,13 @@ static inline void beacon_frame_end(void) {
 
 /* The props leave as JSON in exports: they must be JSON. */
 static inline void beacon_check_props(struct cb_str props) {
-    static struct cb_json *json;
+    static struct cb_json_parser *json;
     struct cb_buf text;
     struct cb_value value;
     const char *why = NULL;
     static const char pad[CB_HTTP_BODY_PAD];
     if (!json)
-        FUZZ_CHECK(cb_json_create(1 << 20, &json) == 0);
+        FUZZ_CHECK(cb_json_parser_create(1 << 20, &json) == 0);
     cb_buf_init(&text, 1 << 20);
     FUZZ_CHECK(cb_props_json(&text, props) == 0);
     size_t len = text.len;

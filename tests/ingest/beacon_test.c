@@ -57,7 +57,8 @@ static void begin(struct fixture *f, const void *body, size_t len, enum cb_beaco
 }
 
 static bool next(struct fixture *f, bool site_known) {
-    struct cb_beacon_receipt receipt = {1234, CB_DEVICE_DESKTOP, true, site_known};
+    struct cb_beacon_receipt receipt = {
+        .received_ms = 1234, .device = CB_DEVICE_DESKTOP, .bot = true, .site_known = site_known};
     if (!cb_beacon_next(f->b))
         return false;
     cb_beacon_check(f->b, &receipt);
@@ -106,7 +107,7 @@ static void translate(msgpack_packer *pk, const struct cb_value *value) {
 }
 
 static void to_msgpack(const char *json_text, struct cb_buf *out) {
-    struct cb_json *json;
+    struct cb_json_parser *json;
     struct cb_value value;
     const char *why;
     size_t len = strlen(json_text);
@@ -114,11 +115,11 @@ static void to_msgpack(const char *json_text, struct cb_buf *out) {
     msgpack_packer pk;
     assert_non_null(padded);
     memcpy(padded, json_text, len);
-    assert_int_equal(cb_json_create(BODY_MAX, &json), 0);
+    assert_int_equal(cb_json_parser_create(BODY_MAX, &json), 0);
     assert_int_equal(cb_json_parse(json, (struct cb_str){padded, len}, &value, &why), 0);
     msgpack_packer_init(&pk, out, cb_pack_write);
     translate(&pk, &value);
-    cb_json_destroy(&json);
+    cb_json_parser_destroy(&json);
     free(padded);
 }
 

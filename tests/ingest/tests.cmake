@@ -1,5 +1,3 @@
-cb_test(ingest/json ingest)
-cb_test(ingest/json_grammar ingest)
 cb_test(ingest/beacon ingest)
 cb_test(ingest/device ingest)
 cb_test(ingest/verdict ingest)

@@ -65,6 +65,16 @@ export function api(server, path, token = server.token) {
   });
 }
 
+/** A write to the private API: what = "PUT /v1/…". body: any value, or a string as it is. */
+export function write(server, what, body = "", token = server.token) {
+  const [method, path] = what.split(" ");
+  return request(server.query + path, {
+    method,
+    headers: { Authorization: `Bearer ${token}` },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+}
+
 export async function apiJson(server, path) {
   const answer = await api(server, path);
   if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`);

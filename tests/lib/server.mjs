@@ -120,7 +120,7 @@ export async function startServe(t, { args = [], dir = temporaryFolder(t), env =
 /** Three processes over ipc or tcp. The same shape as startServe, and {store, ingestProcess, queryProcess}. */
 export async function startApart(
   t,
-  { transport = "ipc", args = [], ingestArgs = [], dir = temporaryFolder(t) } = {},
+  { transport = "ipc", args = [], ingestArgs = [], queryArgs = [], dir = temporaryFolder(t) } = {},
 ) {
   const link =
     transport === "tcp"
@@ -137,7 +137,14 @@ export async function startApart(
     `${host}:0`,
     ...ingestArgs,
   ]);
-  apart.queryProcess = await startProcess(t, ["query", "--data", dir, "--query", `${host}:0`]);
+  apart.queryProcess = await startProcess(t, [
+    "query",
+    "--data",
+    dir,
+    "--query",
+    `${host}:0`,
+    ...queryArgs,
+  ]);
   apart.ingest = apart.ingestProcess.fields.ingest;
   apart.query = apart.queryProcess.fields.query;
   apart.token = readToken(dir);

@@ -76,6 +76,46 @@ static void version_1_of_an_answer_stands(void **state) {
     cb_buf_fini(&wire);
 }
 
+/* What version 1 has besides: a lease, and a site that has settings. */
+static const char lease_v1[] = "\x93\xa4"
+                               "cb.q\x01\x91\x92\x04\xa4"
+                               "demo";
+static const char set_v1[] = "\x93\xa4"
+                             "cb.r\x01\x92\x94\x04\xc3\xc2\x01"
+                             "\x97\x02\xc3\xc2\xc3\x02\xa9https://a\xa7{\"a\":1}";
+
+static void leases_and_settings_stand(void **state) {
+    (void)state;
+    struct cb_buf wire;
+    cb_buf_init(&wire, CB_ASK_MESSAGE_MAX);
+    asks[0] = (struct cb_ask){.kind = CB_ASK_LEASE, .site = CB_STR("demo")};
+    assert_int_equal(cb_ask_encode(asks, 1, &wire), 0);
+    assert_int_equal(wire.len, sizeof lease_v1 - 1);
+    assert_memory_equal(wire.data, lease_v1, wire.len);
+    assert_int_equal(cb_ask_decode(lease_v1, sizeof lease_v1 - 1, asks_back, &n), 0);
+    assert_int_equal(asks_back[0].kind, CB_ASK_LEASE);
+    answers[0] =
+        (struct cb_answer){.kind = CB_ASK_LEASE, .found = true, .status = CB_STATUS_ONLINE};
+    answers[1] = (struct cb_answer){.kind = CB_ASK_SITE,
+                                    .found = true,
+                                    .accepting = true,
+                                    .status = CB_STATUS_OFFLINE,
+                                    .origins = CB_STR("https://a"),
+                                    .page = CB_STR("{\"a\":1}")};
+    cb_buf_clear(&wire);
+    assert_int_equal(cb_answer_encode(answers, 2, &wire), 0);
+    assert_int_equal(wire.len, sizeof set_v1 - 1);
+    assert_memory_equal(wire.data, set_v1, wire.len);
+    assert_int_equal(cb_answer_decode(set_v1, sizeof set_v1 - 1, answers_back, &n), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(answers_back[0].status, CB_STATUS_ONLINE);
+    assert_true(cb_str_is(answers_back[1].origins, "https://a"));
+    assert_true(cb_str_is(answers_back[1].page, "{\"a\":1}"));
+    answers[1].page.len = CB_PAGE_SETTINGS_MAX + 1;
+    assert_int_equal(cb_answer_encode(answers, 2, &wire), CB_ETOOBIG);
+    cb_buf_fini(&wire);
+}
+
 static bool ask_decodes_soundly(const void *data, size_t len) {
     if (cb_ask_decode(data, len, asks_back, &n) != 0) {
         return false;
@@ -83,7 +123,7 @@ static bool ask_decodes_soundly(const void *data, size_t len) {
     assert_true(n >= 1 && n <= CB_ASKS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         assert_true(asks_back[i].kind == CB_ASK_HELLO || cb_site_name_valid(asks_back[i].site));
-        assert_true(asks_back[i].kind >= CB_ASK_HELLO && asks_back[i].kind <= CB_ASK_FIELDS);
+        assert_true(asks_back[i].kind >= CB_ASK_HELLO && asks_back[i].kind <= CB_ASK_LEASE);
     }
     return true;
 }
@@ -95,7 +135,8 @@ static bool answer_decodes_soundly(const void *data, size_t len) {
     assert_true(n >= 1 && n <= CB_ASKS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         const struct cb_answer *a = &answers_back[i];
-        assert_true(a->kind >= CB_ASK_HELLO && a->kind <= CB_ASK_FIELDS);
+        assert_true(a->kind >= CB_ASK_HELLO && a->kind <= CB_ASK_LEASE);
+        assert_true(a->origins.len <= CB_ORIGINS_MAX_BYTES && a->page.len <= CB_PAGE_SETTINGS_MAX);
         assert_true(a->status <= CB_STATUS_OFFLINE);
         for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
             assert_true(a->fields[f].len <= CB_ASK_VALUE_MAX && cb_utf8_valid(a->fields[f]));
@@ -108,6 +149,8 @@ static void a_spoiled_message_is_refused_or_sound(void **state) {
     (void)state;
     guard_spoil(ask_v1, sizeof ask_v1 - 1, ask_decodes_soundly);
     guard_spoil(answer_v1, sizeof answer_v1 - 1, answer_decodes_soundly);
+    guard_spoil(lease_v1, sizeof lease_v1 - 1, ask_decodes_soundly);
+    guard_spoil(set_v1, sizeof set_v1 - 1, answer_decodes_soundly);
 }
 
 static void the_largest_messages_fit(void **state) {
@@ -265,6 +308,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_1_of_an_ask_stands),
         cmocka_unit_test(version_1_of_an_answer_stands),
+        cmocka_unit_test(leases_and_settings_stand),
         cmocka_unit_test(a_spoiled_message_is_refused_or_sound),
         cmocka_unit_test(the_largest_messages_fit),
         cmocka_unit_test(the_rules_of_asks_hold),

@@ -69,6 +69,16 @@ static void test_stamps(void **state) {
     c.true_ms = 101;
     assert_true(cb_stamp_replaces(&a, &c));
     assert_false(cb_stamp_replaces(&c, &a));
+    /* Operators have no producer: the later append wins, and a tie with a page is theirs. A page
+     * that calls itself like that is not taken for one. */
+    struct cb_stamp first = {.true_ms = 101, .seq = 7, .source = CB_SOURCE_OPERATOR};
+    struct cb_stamp second = {.true_ms = 101, .seq = 8, .source = CB_SOURCE_OPERATOR};
+    struct cb_stamp page = {.true_ms = 100, .seq = CB_SEQ_MAX, .source = CB_SOURCE_PAGE};
+    assert_true(cb_stamp_replaces(&first, &second) && !cb_stamp_replaces(&second, &first));
+    assert_true(cb_stamp_replaces(&c, &first) && !cb_stamp_replaces(&first, &c));
+    assert_false(cb_stamp_replaces(&first, &page));
+    page.true_ms = 102;
+    assert_true(cb_stamp_replaces(&first, &page) && !cb_stamp_replaces(&page, &first));
 }
 
 int main(void) {

@@ -11,12 +11,14 @@
 #include "query/access.h"
 #include "tests/query/fake_reader.h"
 
+static bool tried; /* the last one named a token */
+
 static enum cb_refusal ask(const struct cb_http_header *headers, unsigned n, struct cb_token *out) {
     struct cb_reader reader = {0};
     struct cb_snapshot *snapshot;
     struct cb_http_req req = {.n_headers = n, .headers = headers};
     assert_int_equal(cb_snapshot_begin(&reader, &snapshot), 0);
-    enum cb_refusal refusal = cb_access_token(&req, snapshot, out);
+    enum cb_refusal refusal = cb_access_token(&req, snapshot, out, &tried);
     cb_snapshot_end(&snapshot);
     return refusal;
 }
@@ -89,7 +91,8 @@ static void two_tokens_are_unauthorized(void **state) {
 }
 
 static void roles_and_sites_are_checked(void **state) {
-    static const struct cb_token all = {CB_ROLE_VIEWER, ""}, demo = {CB_ROLE_ADMIN, "demo"};
+    static const struct cb_token all = {.role = CB_ROLE_VIEWER},
+                                 demo = {.role = CB_ROLE_ADMIN, .site = "demo"};
     static const struct {
         const struct cb_token *token;
         enum cb_scope scope;

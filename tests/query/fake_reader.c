@@ -53,10 +53,12 @@ int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_
         const char *text;
         struct cb_token token;
     } tokens[] = {
-        {FAKE_TOKEN_ALL, {CB_ROLE_VIEWER, ""}},
-        {FAKE_TOKEN_DEMO, {CB_ROLE_ADMIN, "demo"}},
-        {FAKE_TOKEN_SHOP, {CB_ROLE_VIEWER, "shop"}},
-        {FAKE_TOKEN_NOBODY, {0, ""}},
+        {FAKE_TOKEN_ALL, {.role = CB_ROLE_VIEWER}},
+        {FAKE_TOKEN_DEMO, {.role = CB_ROLE_ADMIN, .site = "demo", .id = {0xde}}},
+        {FAKE_TOKEN_SHOP, {.role = CB_ROLE_VIEWER, .site = "shop"}},
+        {FAKE_TOKEN_NOBODY, {.role = 0}},
+        {FAKE_TOKEN_ROOT, {.role = CB_ROLE_ADMIN, .id = {0xaa}}},
+        {FAKE_TOKEN_OPERATOR, {.role = CB_ROLE_OPERATOR, .id = {0x0b}}},
     };
     (void)snapshot;
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
@@ -68,6 +70,50 @@ int cb_snapshot_token(struct cb_snapshot *snapshot, const uint8_t hash[CB_TOKEN_
         }
     }
     return CB_ENOENT;
+}
+
+int cb_snapshot_token_of(struct cb_snapshot *snapshot, const uint8_t id[CB_TOKEN_ID_BYTES],
+                         struct cb_token *out) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; i < reader->n_tokens; i++) {
+        if (!memcmp(reader->tokens[i].id, id, CB_TOKEN_ID_BYTES)) {
+            *out = reader->tokens[i];
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+void cb_snapshot_tokens(struct cb_snapshot *snapshot,
+                        bool (*each)(void *user, const struct cb_token *token), void *user) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; i < reader->n_tokens; i++)
+        if (!each(user, &reader->tokens[i]))
+            return;
+}
+
+void cb_snapshot_audit(struct cb_snapshot *snapshot, uint64_t before,
+                       bool (*each)(void *user, const struct cb_audit *audit), void *user) {
+    const struct cb_reader *reader = snapshot->reader;
+    for (size_t i = 0; i < reader->n_audit; i++)
+        if ((!before || reader->audit[i].position < before) && !each(user, &reader->audit[i]))
+            return;
+}
+
+int cb_snapshot_settings(struct cb_snapshot *snapshot, uint32_t site, struct cb_settings *out,
+                         uint64_t *position) {
+    (void)site;
+    *out = snapshot->reader->settings.zone.p ? snapshot->reader->settings : cb_settings_default();
+    if (position)
+        *position = 0;
+    return 0;
+}
+
+int cb_snapshot_zone(struct cb_snapshot *snapshot, uint32_t site, char out[CB_ZONE_MAX + 1]) {
+    (void)snapshot;
+    (void)site;
+    memcpy(out, "UTC", 4);
+    return 0;
 }
 
 static const struct {

@@ -9,10 +9,12 @@
 #include "store/reader.h"
 
 /* Tokens that the fake knows, by their text. */
-#define FAKE_TOKEN_ALL "all-viewer"    /* viewer, all sites */
-#define FAKE_TOKEN_DEMO "demo-admin"   /* admin, demo only */
-#define FAKE_TOKEN_SHOP "shop-viewer"  /* viewer, shop only */
-#define FAKE_TOKEN_NOBODY "all-nobody" /* a role below viewer */
+#define FAKE_TOKEN_ALL "all-viewer"        /* viewer, all sites */
+#define FAKE_TOKEN_DEMO "demo-admin"       /* admin, demo only */
+#define FAKE_TOKEN_SHOP "shop-viewer"      /* viewer, shop only */
+#define FAKE_TOKEN_NOBODY "all-nobody"     /* a role below viewer */
+#define FAKE_TOKEN_ROOT "all-admin"        /* admin, all sites; id aa00… */
+#define FAKE_TOKEN_OPERATOR "all-operator" /* operator, all sites */
 
 struct fake_event {
     int64_t minute;
@@ -35,16 +37,21 @@ struct cb_reader {
     struct cb_books books[3];         /* none, demo, shop */
     const struct cb_export_row *rows; /* counted events of all sites, in journal order */
     size_t n_rows;
-    bool endless;        /* rows[0] stands at every position from 1 on, index 0 */
-    uint64_t position;   /* of the views; 0: FAKE_POSITION */
-    unsigned growth;     /* positions that are folded between two snapshots */
-    uint64_t broken_at;  /* where cb_snapshot_export fails with CB_ECORRUPT; 0: nowhere */
-    uint32_t scan_most;  /* the largest scan_max asked for */
-    atomic_uint exports; /* calls of cb_snapshot_export */
-    int begin_rc;        /* what cb_snapshot_begin returns */
-    int series_rc;       /* what cb_snapshot_series returns */
-    uint32_t scanned;    /* visitors looked at by the last list */
-    atomic_int open;     /* snapshots that were begun and not ended */
+    const struct cb_token *tokens; /* as the list gives them */
+    size_t n_tokens;
+    const struct cb_audit *audit; /* newest first */
+    size_t n_audit;
+    struct cb_settings settings; /* of every site; zone.p NULL: the defaults */
+    bool endless;                /* rows[0] stands at every position from 1 on, index 0 */
+    uint64_t position;           /* of the views; 0: FAKE_POSITION */
+    unsigned growth;             /* positions that are folded between two snapshots */
+    uint64_t broken_at;          /* where cb_snapshot_export fails with CB_ECORRUPT; 0: nowhere */
+    uint32_t scan_most;          /* the largest scan_max asked for */
+    atomic_uint exports;         /* calls of cb_snapshot_export */
+    int begin_rc;                /* what cb_snapshot_begin returns */
+    int series_rc;               /* what cb_snapshot_series returns */
+    uint32_t scanned;            /* visitors looked at by the last list */
+    atomic_int open;             /* snapshots that were begun and not ended */
 };
 
 enum { FAKE_DEMO = 1, FAKE_SHOP = 2, FAKE_POSITION = 4711 };

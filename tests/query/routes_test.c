@@ -15,6 +15,7 @@
 #include "proto/log.h"
 #include "query/query.h"
 #include "query/routes.h"
+#include "query/tries.h"
 #include "tests/query/fake_reader.h"
 
 static const struct fake_name names[] = {{FAKE_DEMO, 2, "onClick"}};
@@ -24,6 +25,7 @@ static const struct cb_visitor visitors[] = {{.visitor = {0xab}, .events = 1}};
 static struct cb_reader reader;
 static struct cb_query *query;
 static struct cb_opts opts;
+static const char *cors = "";
 
 static int setup(void **state) {
     char *sentence;
@@ -38,12 +40,13 @@ static int setup(void **state) {
         .books = {[FAKE_DEMO] = {.received = 1, .counted = 1}},
     };
     opts = (struct cb_opts){.query = "127.0.0.1:0",
+                            .cors_origins = cors,
                             .query_threads = 2,
                             .connections = 100,
                             .connections_per_address = 100,
                             .request_timeout = 5,
                             .idle_timeout = 5};
-    if (cb_query_setup(&opts, &reader, &query, &sentence)) {
+    if (cb_query_setup(&opts, &reader, NULL, &query, &sentence)) {
         fprintf(stderr, "%s\n", sentence ? sentence : "?");
         free(sentence);
         return 1;
@@ -80,7 +83,7 @@ struct answer {
 };
 
 static struct answer ask_raw(const char *request) {
-    static char bytes[128 * 1024];
+    static char bytes[256 * 1024];
     size_t n = 0;
     ssize_t got;
     int fd = dial();
@@ -119,6 +122,8 @@ static void assert_header(struct answer answer, const char *line) {
 }
 
 #define ALL FAKE_TOKEN_ALL
+#define OPERATOR FAKE_TOKEN_OPERATOR
+#define ROOT FAKE_TOKEN_ROOT
 #define TOTALS "/v1/sites/demo/totals"
 
 static void reports_are_served(void **state) {
@@ -131,9 +136,10 @@ static void reports_are_served(void **state) {
     assert_header(answer, "X-Content-Type-Options: nosniff");
     assert_answer(ask("GET", "/v1/sites/demo/timeseries?grain=minute&from=0&to=60000", ALL), 200,
                   "\"points\":[{\"t\":0,\"events\":0,\"visitors\":0}]");
-    assert_answer(ask("GET", "/v1/sites/demo/visitors?q=ab&limit=1", ALL), 200, "\"next\":null");
-    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000000", ALL), 200,
-                  "{\"site\":\"demo\",\"visitor\":\"ab0");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors?q=ab&limit=1", OPERATOR), 200,
+                  "\"next\":null");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000000", OPERATOR),
+                  200, "{\"site\":\"demo\",\"visitor\":\"ab0");
     assert_answer(ask("GET", "/v1/balance", ALL), 200, "\"shop\":");
     assert_answer(ask("GET", TOTALS, FAKE_TOKEN_DEMO), 200, "\"site\":\"demo\"");
 }
@@ -152,38 +158,267 @@ static void health_is_open(void **state) {
     assert_header(answer, "Retry-After: 1");
 }
 
+static const char *method_of(const struct cb_route *route) {
+    static const char *const methods[] = {[CB_HTTP_GET] = "GET",
+                                          [CB_HTTP_POST] = "POST",
+                                          [CB_HTTP_PUT] = "PUT",
+                                          [CB_HTTP_PATCH] = "PATCH",
+                                          [CB_HTTP_DELETE] = "DELETE"};
+    return methods[route->method];
+}
+
 static void a_token_is_needed(void **state) {
     (void)state;
     for (const struct cb_route *route = cb_routes_table(); route->pattern; route++) {
         if (route->scope == CB_SCOPE_OPEN)
             continue;
-        struct answer answer = ask("GET", route->pattern, NULL);
+        struct answer answer = ask(method_of(route), route->pattern, NULL);
         assert_answer(answer, 401, "{\"error\":{\"code\":\"unauthorized\"");
         assert_header(answer, "WWW-Authenticate: Bearer");
-        assert_answer(ask("GET", route->pattern, "guess"), 401, "\"code\":\"unauthorized\"");
-        assert_answer(ask("GET", route->pattern, FAKE_TOKEN_NOBODY), 403, "\"code\":\"forbidden\"");
+        assert_answer(ask(method_of(route), route->pattern, FAKE_TOKEN_NOBODY), 403,
+                      "\"code\":\"forbidden\"");
     }
+    assert_answer(ask("GET", TOTALS, "guess"), 401, "\"code\":\"unauthorized\"");
     assert_answer(ask("GET", TOTALS "?token=" ALL, NULL), 401, "unauthorized");
 }
 
 static void a_site_token_opens_its_site(void **state) {
     (void)state;
-    assert_answer(ask("GET", "/v1/sites/demo/visitors", FAKE_TOKEN_SHOP), 403, "another site");
+    assert_answer(ask("GET", TOTALS, FAKE_TOKEN_SHOP), 403, "another site");
     /* Whether a site exists is not told to those who may not see it. */
-    assert_answer(ask("GET", "/v1/sites/none/visitors", FAKE_TOKEN_SHOP), 403, "another site");
-    assert_answer(ask("GET", "/v1/sites/shop/visitors", FAKE_TOKEN_SHOP), 200, "\"rows\":[]");
+    assert_answer(ask("GET", "/v1/sites/none/totals", FAKE_TOKEN_SHOP), 403, "another site");
+    assert_answer(ask("GET", "/v1/sites/shop/totals", FAKE_TOKEN_SHOP), 200, "\"shop\"");
     struct answer answer = ask("GET", "/v1/balance", FAKE_TOKEN_SHOP);
     assert_answer(answer, 200, "\"shop\":");
     assert_null(strstr(answer.body, "demo"));
     assert_answer(ask("GET", "/metrics", FAKE_TOKEN_DEMO), 403, "all sites");
 }
 
+static struct answer send_json(const char *method, const char *target, const char *token,
+                               const char *more, const char *body) {
+    char request[32768];
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n%s"
+             "Content-Length: %zu\r\n\r\n%s",
+             method, target, token, more, strlen(body), body);
+    return ask_raw(request);
+}
+
+#define SETTINGS "/v1/sites/demo/settings"
+#define ADA "/v1/sites/demo/visitors/ab000000000000000000000000000000"
+
+/* What may be read and written by whom; 503: it may, but there is no store. */
+static void roles_decide_who_writes(void **state) {
+    static const struct {
+        const char *method, *target, *body;
+        int viewer, operator, site_admin, admin;
+    } rows[] = {
+        {"GET", SETTINGS, "", 200, 200, 200, 200},
+        {"PUT", SETTINGS, "{}", 403, 403, 503, 503},
+        {"PUT", "/v1/sites/demo/status", "{\"status\":\"offline\"}", 403, 503, 503, 503},
+        {"PUT", "/v1/sites/demo/presence", "", 403, 503, 503, 503},
+        {"GET", "/v1/sites/demo/visitors", "", 403, 200, 200, 200},
+        {"PATCH", ADA, "{\"remarks\":\"x\"}", 403, 503, 503, 503},
+        {"GET", "/v1/sites", "", 200, 200, 200, 200},
+        {"PUT", "/v1/sites/fresh", "", 403, 403, 403, 503},
+        {"PUT", "/v1/sites/demo", "", 403, 403, 403, 200},
+        {"GET", "/v1/tokens", "", 403, 403, 200, 200},
+        {"POST", "/v1/tokens", "{\"role\":\"admin\"}", 403, 403, 403, 503},
+        {"POST", "/v1/tokens", "{\"role\":\"viewer\",\"site\":\"demo\"}", 403, 403, 503, 503},
+        {"DELETE", "/v1/tokens/0100000000000000", "", 403, 403, 404, 503},
+        {"DELETE", "/v1/tokens/0200000000000000", "", 403, 403, 503, 503},
+        {"GET", "/v1/audit", "", 403, 403, 200, 200},
+    };
+    static const struct cb_token tokens[] = {{.role = CB_ROLE_OPERATOR, .id = {1}},
+                                             {.role = CB_ROLE_VIEWER, .id = {2}, .site = "demo"}};
+    (void)state;
+    reader.tokens = tokens;
+    reader.n_tokens = 2;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const who[] = {ALL, OPERATOR, FAKE_TOKEN_DEMO, ROOT};
+        const int want[] = {rows[i].viewer, rows[i].operator, rows[i].site_admin, rows[i].admin};
+        for (size_t j = 0; j < 4; j++) {
+            struct answer answer =
+                send_json(rows[i].method, rows[i].target, who[j], "", rows[i].body);
+            if (answer.status != want[j])
+                fail_msg("%s %s as %s: not %d: %s%s", rows[i].method, rows[i].target, who[j],
+                         want[j], answer.head, answer.body);
+            if (answer.status == 503)
+                assert_header(answer, "Retry-After: 1");
+        }
+    }
+}
+
+/* Each wrong body is refused with the name of what is wrong, before anything is written. */
+static void bodies_are_checked(void **state) {
+#define TRIGGER "{\"id\":\"a\",\"name\":\"n\",\"message\":\"m\",\"delay_s\":1}"
+    static const struct {
+        const char *method, *target, *body, *code, *field;
+    } rows[] = {
+        {"PUT", SETTINGS, "", "bad_json", NULL},
+        {"PUT", SETTINGS, "{\"zone\":}", "bad_json", NULL},
+        {"PUT", SETTINGS, "[]", "bad_request", NULL},
+        {"PUT", SETTINGS, "{\"zones\":1}", "bad_request", "zones"},
+        {"PUT", SETTINGS, "{\"zone\":\"Mars/Olympus\"}", "bad_request", "zone"},
+        {"PUT", SETTINGS, "{\"zone\":\"GMT+3\"}", "bad_request", "zone"},
+        {"PUT", SETTINGS, "{\"zone\":\"UTC\\u0000\"}", "bad_request", "zone"},
+        {"PUT", SETTINGS, "{\"zone\":3}", "bad_request", "zone"},
+        {"PUT", SETTINGS, "{\"zone\":\"UTC\",\"zone\":\"UTC\"}", "bad_request", "zone"},
+        {"PUT", SETTINGS, "{\"idle_minutes\":0}", "bad_request", "idle_minutes"},
+        {"PUT", SETTINGS, "{\"idle_minutes\":1441}", "bad_request", "idle_minutes"},
+        {"PUT", SETTINGS, "{\"idle_minutes\":1.5}", "bad_request", "idle_minutes"},
+        {"PUT", SETTINGS, "{\"raw_days\":-1}", "bad_request", "raw_days"},
+        {"PUT", SETTINGS, "{\"origins\":[\"https://a\",\"https://a/\"]}", "bad_request",
+         "origins[1]"},
+        {"PUT", SETTINGS, "{\"origins\":\"https://a\"}", "bad_request", "origins"},
+        {"PUT", SETTINGS, "{\"origins\":[7]}", "bad_request", "origins[0]"},
+        {"PUT", SETTINGS, "{\"texts\":{\"l1\":{\"titel\":\"x\"}}}", "bad_request",
+         "texts.l1.titel"},
+        {"PUT", SETTINGS, "{\"texts\":{\"l3\":{}}}", "bad_request", "texts.l3"},
+        {"PUT", SETTINGS, "{\"texts\":{\"l1\":{\"lang\":\"d\"}}}", "bad_request", "texts.l1.lang"},
+        {"PUT", SETTINGS, "{\"position\":\"middle\"}", "bad_request", "position"},
+        {"PUT", SETTINGS, "{\"position\":\"bottom-right bottom-left\"}", "bad_request", "position"},
+        {"PUT", SETTINGS, "{\"colour\":\"red\"}", "bad_request", "colour"},
+        {"PUT", SETTINGS, "{\"form\":[{\"required\":true}]}", "bad_request", "form[0].field"},
+        {"PUT", SETTINGS, "{\"triggers\":[" TRIGGER "," TRIGGER "]}", "bad_request",
+         "triggers[1].id"},
+        {"PUT", SETTINGS, "{\"triggers\":[{\"id\":\"a b\"}]}", "bad_request", "triggers[0].id"},
+        {"PUT", SETTINGS, "{\"consent_needed\":\"yes\"}", "bad_request", "consent_needed"},
+        {"PUT", "/v1/sites/demo/status", "{\"status\":\"away\"}", "bad_request", "status"},
+        {"PUT", "/v1/sites/demo/status", "{}", "bad_request", "status"},
+        {"PUT", "/v1/sites/a.b", "", "bad_request", "site"},
+        {"PATCH", ADA, "{}", "bad_request", NULL},
+        {"PATCH", ADA, "{\"mail\":\"x\"}", "bad_request", "mail"},
+        {"PATCH", ADA, "{\"email\":null}", "bad_request", "email"},
+        {"PATCH", ADA, "{\"phone\":\"01234567890123456789012345678901234567890\"}", "bad_request",
+         "phone"},
+        {"PATCH", "/v1/sites/demo/visitors/ab", "{\"name\":\"x\"}", "bad_request", "visitor"},
+        {"PATCH", "/v1/sites/demo/visitors/ab000000000000000000000000000001", "{\"name\":\"x\"}",
+         "not_found", "visitor"},
+        {"POST", "/v1/tokens", "{\"role\":\"boss\"}", "bad_request", "role"},
+        {"POST", "/v1/tokens", "{}", "bad_request", "role"},
+        {"POST", "/v1/tokens", "{\"role\":\"viewer\",\"site\":\"none\"}", "bad_request", "site"},
+        {"DELETE", "/v1/tokens/xyz", "", "bad_request", "id"},
+        {"DELETE", "/v1/tokens/0000000000000000", "", "not_found", "id"},
+        {"GET", "/v1/audit?cursor=0", "", "bad_request", "cursor"},
+        {"GET", "/v1/audit?limit=501", "", "bad_request", "limit"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char part[128];
+        struct answer answer = send_json(rows[i].method, rows[i].target, ROOT, "", rows[i].body);
+        snprintf(part, sizeof part, "\"code\":\"%s\"", rows[i].code);
+        assert_answer(answer, strcmp(rows[i].code, "not_found") ? 400 : 404, part);
+        snprintf(part, sizeof part, "\"field\":\"%s\"}}", rows[i].field ? rows[i].field : "");
+        if (rows[i].field)
+            assert_answer(answer, answer.status, part);
+    }
+}
+
+static void the_last_admin_stays(void **state) {
+    static const struct cb_token tokens[] = {{.role = CB_ROLE_ADMIN, .id = {0xaa}},
+                                             {.role = CB_ROLE_ADMIN, .id = {1}, .site = "demo"},
+                                             {.role = CB_ROLE_OPERATOR, .id = {2}},
+                                             {.role = CB_ROLE_ADMIN, .id = {3}}};
+    (void)state;
+    reader.tokens = tokens;
+    reader.n_tokens = 3;
+    assert_answer(send_json("DELETE", "/v1/tokens/aa00000000000000", ROOT, "", ""), 403,
+                  "the last admin token of all sites cannot be revoked");
+    assert_int_equal(send_json("DELETE", "/v1/tokens/0100000000000000", ROOT, "", "").status, 503);
+    reader.n_tokens = 4;
+    assert_int_equal(send_json("DELETE", "/v1/tokens/aa00000000000000", ROOT, "", "").status, 503);
+    struct answer answer = ask("GET", "/v1/tokens", FAKE_TOKEN_DEMO);
+    assert_answer(answer, 200, "{\"tokens\":[{\"id\":\"0100000000000000\",\"role\":\"admin\",");
+    assert_null(strstr(answer.body, "aa00"));
+}
+
+static void the_audit_log_in_pages(void **state) {
+    static const struct cb_audit rows[] = {
+        {.position = 9, .at_ms = 1, .act = CB_CONTROL_STATUS, .site = CB_STR("shop"), .by = {1}},
+        {.position = 5, .at_ms = 1, .act = CB_CONTROL_SETTINGS, .site = CB_STR("demo")},
+        {.position = 2, .at_ms = 1, .act = CB_CONTROL_TOKEN, .summary = CB_STR("admin x")}};
+    (void)state;
+    reader.audit = rows;
+    reader.n_audit = 3;
+    assert_answer(ask("GET", "/v1/audit?limit=2", ROOT), 200,
+                  "\"by\":\"0100000000000000\",\"act\":\"status_put\",\"site\":\"shop\"");
+    assert_answer(ask("GET", "/v1/audit?limit=2", ROOT), 200, "\"next\":\"5\"");
+    assert_answer(ask("GET", "/v1/audit?cursor=5", ROOT), 200,
+                  "{\"rows\":[{\"position\":2,\"at\":1,\"by\":null,\"act\":\"token_made\","
+                  "\"site\":null,\"summary\":\"admin x\"}],\"next\":null}");
+    struct answer answer = ask("GET", "/v1/audit", FAKE_TOKEN_DEMO);
+    assert_answer(answer, 200, "{\"rows\":[{\"position\":5,");
+    assert_null(strstr(answer.body, "shop"));
+}
+
+static void settings_are_told_as_they_were_put(void **state) {
+    (void)state;
+    reader.settings = (struct cb_settings){.zone = CB_STR("Europe/Athens"),
+                                           .idle_minutes = 20,
+                                           .raw_days = 1,
+                                           .personal_days = 2,
+                                           .rollup_days = 3,
+                                           .origins = CB_STR("https://a https://b"),
+                                           .page = CB_STR("{\"colour\":\"#112233\"}")};
+    assert_answer(ask("GET", SETTINGS, ALL), 200,
+                  "{\"zone\":\"Europe/Athens\",\"idle_minutes\":20,\"raw_days\":1,"
+                  "\"personal_days\":2,\"rollup_days\":3,\"origins\":[\"https://a\","
+                  "\"https://b\"],\"colour\":\"#112233\"}");
+}
+
+static void tries_are_bounded(void **state) {
+    (void)state;
+    for (int i = 0; i < CB_TRIES_BURST; i++)
+        assert_int_equal(ask("GET", TOTALS, "guess").status, 401);
+    struct answer answer = ask("GET", TOTALS, "guess");
+    assert_answer(answer, 429, "\"code\":\"rate_limited\"");
+    assert_non_null(strstr(answer.head, "\r\nRetry-After: "));
+    /* No token is no try, and who has one is let in. */
+    assert_int_equal(ask("GET", TOTALS, NULL).status, 401);
+    assert_int_equal(ask("GET", TOTALS, ALL).status, 200);
+}
+
+static int setup_cors(void **state) {
+    (void)state;
+    cors = "https://a.example,https://b.example:8443";
+    int rc = setup(state);
+    cors = "";
+    return rc;
+}
+
+static void listed_origins_may_read(void **state) {
+    (void)state;
+    struct answer answer = send_json("GET", TOTALS, ALL, "Origin: https://b.example:8443\r\n", "");
+    assert_header(answer, "Access-Control-Allow-Origin: https://b.example:8443");
+    assert_header(answer, "Vary: Origin");
+    answer = send_json("GET", TOTALS, "guess", "Origin: https://a.example\r\n", "");
+    assert_int_equal(answer.status, 401);
+    assert_header(answer, "Access-Control-Allow-Origin: https://a.example");
+    answer = send_json("GET", TOTALS, ALL, "Origin: https://c.example\r\n", "");
+    assert_int_equal(answer.status, 200);
+    assert_null(strstr(answer.head, "Access-Control-Allow-Origin"));
+    answer = send_json("OPTIONS", SETTINGS, ALL, "Origin: https://a.example\r\n", "");
+    assert_int_equal(answer.status, 204);
+    assert_header(answer, "Access-Control-Allow-Methods: GET, HEAD, PUT");
+    assert_header(answer, "Access-Control-Allow-Headers: Authorization, Content-Type");
+    answer = send_json("OPTIONS", SETTINGS, ALL, "Origin: https://c.example\r\n", "");
+    assert_int_equal(answer.status, 405);
+    char *sentence;
+    struct cb_query *other = NULL;
+    struct cb_opts bad = opts;
+    bad.cors_origins = "https://a.example/";
+    assert_int_equal(cb_query_setup(&bad, &reader, NULL, &other, &sentence), CB_EINVAL);
+    assert_non_null(strstr(sentence, "--cors-origins"));
+    free(sentence);
+}
+
 static void unknown_things_are_404(void **state) {
     static const char *const targets[] = {
         "/v1",
         "/v1/",
-        "/v1/sites",
-        "/v1/sites/demo",
+        "/v1/sites/",
+        "/v1/sites/demo/x",
         "/v1/sites//totals",
         "/v1/sites/demo/totals/",
         "/v1/sites/demo/totals/x",
@@ -200,8 +435,8 @@ static void unknown_things_are_404(void **state) {
         assert_answer(ask("GET", targets[i], ALL), 404, "\"code\":\"not_found\"");
     assert_answer(ask("GET", "/v1/sites/none/totals", ALL), 404, "\"code\":\"site_unknown\"");
     assert_answer(ask("GET", "/v1/sites/d%65mo/totals", ALL), 404, "\"code\":\"site_unknown\"");
-    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000001", ALL), 404,
-                  "\"code\":\"not_found\"");
+    assert_answer(ask("GET", "/v1/sites/demo/visitors/ab000000000000000000000000000001", OPERATOR),
+                  404, "\"code\":\"not_found\"");
 }
 
 static void other_methods_are_405(void **state) {
@@ -236,7 +471,8 @@ static void bad_parameters_are_400_with_their_name(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct answer answer = ask("GET", rows[i][0], ALL);
+        struct answer answer =
+            ask("GET", rows[i][0], strstr(rows[i][0], "visitors") ? OPERATOR : ALL);
         assert_answer(answer, 400, "{\"error\":{\"code\":\"bad_request\",\"message\":\"");
         assert_answer(answer, 400, rows[i][1]);
     }
@@ -274,6 +510,7 @@ static void the_dashboard_is_fenced_in(void **state) {
                   "'none'; form-action 'none'; frame-ancestors 'none'");
     assert_header(answer, "X-Content-Type-Options: nosniff");
     assert_header(answer, "Referrer-Policy: no-referrer");
+    assert_header(answer, "Cross-Origin-Opener-Policy: same-origin");
     answer = ask("GET", "/app.js?v=1", NULL);
     assert_answer(answer, 200, "export {}");
     assert_header(answer, "X-Content-Type-Options: nosniff");
@@ -328,7 +565,7 @@ static char *path_item(const char *document, const char *pattern) {
 
 /* A path is of the services whose table has it: its method, its tags, and where ingest has it the
  * server that says on which port it is. */
-static void check_item(const char *document, const char *pattern, bool post, bool query_has,
+static void check_item(const char *document, const char *pattern, unsigned methods, bool query_has,
                        bool ingest_has) {
     char *item = path_item(document, pattern);
     if (!item)
@@ -337,8 +574,11 @@ static void check_item(const char *document, const char *pattern, bool post, boo
         const char *text;
         bool wanted;
     } parts[] = {
-        {"\n      \"get\": {", !post},
-        {"\n      \"post\": {", post},
+        {"\n      \"get\": {", methods & 1u << CB_HTTP_GET},
+        {"\n      \"post\": {", methods & 1u << CB_HTTP_POST},
+        {"\n      \"put\": {", methods & 1u << CB_HTTP_PUT},
+        {"\n      \"patch\": {", methods & 1u << CB_HTTP_PATCH},
+        {"\n      \"delete\": {", methods & 1u << CB_HTTP_DELETE},
         {"\n          \"query\"", query_has},
         {"\n          \"ingest\"", ingest_has},
         {"\"url\": \"/\"", query_has && ingest_has}, /* else it is the document's */
@@ -349,6 +589,15 @@ static void check_item(const char *document, const char *pattern, bool post, boo
             fail_msg("%s in openapi.json has %s%s", pattern, parts[i].wanted ? "no " : "",
                      parts[i].text);
     free(item);
+}
+
+/* A bit for each method that query has for a path. */
+static unsigned query_methods(const char *pattern) {
+    unsigned methods = 0;
+    for (const struct cb_route *route = cb_routes_table(); route->pattern; route++)
+        if (strcmp(route->pattern, pattern) == 0)
+            methods |= 1u << route->method;
+    return methods;
 }
 
 static bool query_has(const char *pattern) {
@@ -375,7 +624,7 @@ static void openapi_has_the_routes(void **state) {
     assert_answer(answer, 200, "\"openapi\": \"3.1.0\"");
     for (const struct cb_route *route = cb_routes_table(); route->pattern; route++) {
         char key[128];
-        check_item(answer.body, route->pattern, false, true,
+        check_item(answer.body, route->pattern, query_methods(route->pattern), true,
                    ingest_has(public, n_public, route->pattern));
         for (const char *const *param = route->params; *param; param++) {
             snprintf(key, sizeof key, "\"#/components/parameters/%s\"", *param);
@@ -384,8 +633,10 @@ static void openapi_has_the_routes(void **state) {
         }
     }
     for (size_t i = 0; i < n_public; i++)
-        check_item(answer.body, public[i].pattern, public[i].post, query_has(public[i].pattern),
-                   true);
+        check_item(answer.body, public[i].pattern,
+                   1u << (public[i].post ? CB_HTTP_POST : CB_HTTP_GET) |
+                       query_methods(public[i].pattern),
+                   query_has(public[i].pattern), true);
     const char *at = answer.body;
     while ((at = strstr(at, "\n    \"/")) != NULL) {
         char pattern[128];
@@ -418,12 +669,12 @@ static void one_address_has_one_service(void **state) {
     snprintf(address, sizeof address, "%s", cb_query_address(query));
     struct cb_opts same = opts;
     same.query = address;
-    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EBUSY);
+    assert_int_equal(cb_query_setup(&same, &reader, NULL, &second, &sentence), CB_EBUSY);
     assert_null(second);
     assert_non_null(strstr(sentence, address));
     free(sentence);
     same.query = "nowhere";
-    assert_int_equal(cb_query_setup(&same, &reader, &second, &sentence), CB_EINVAL);
+    assert_int_equal(cb_query_setup(&same, &reader, NULL, &second, &sentence), CB_EINVAL);
     assert_non_null(strstr(sentence, "nowhere"));
     free(sentence);
 }
@@ -457,6 +708,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(head_has_the_length_only, setup, teardown),
         cmocka_unit_test_setup_teardown(metrics_are_text, setup, teardown),
         cmocka_unit_test_setup_teardown(the_dashboard_is_fenced_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(roles_decide_who_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(bodies_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_admin_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_audit_log_in_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(settings_are_told_as_they_were_put, setup, teardown),
+        cmocka_unit_test_setup_teardown(tries_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(listed_origins_may_read, setup_cors, teardown),
         cmocka_unit_test_setup_teardown(openapi_has_the_routes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_large_body_is_413, setup, teardown),
         cmocka_unit_test_setup_teardown(one_address_has_one_service, setup, teardown),

@@ -41,7 +41,7 @@ static int setup(void **state) {
     char *sentence;
     (void)state;
     reader = (struct cb_reader){.rows = &row, .n_rows = 1, .endless = true, .position = 20000};
-    if (cb_query_setup(&opts, &reader, &query, &sentence)) {
+    if (cb_query_setup(&opts, &reader, NULL, &query, &sentence)) {
         fprintf(stderr, "%s\n", sentence ? sentence : "?");
         free(sentence);
         return 1;

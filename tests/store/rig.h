@@ -68,8 +68,8 @@ static inline void rig_append(struct rig *rig, const struct cb_buf *frame) {
 
 static inline void rig_control(struct rig *rig, const struct cb_control *control) {
     struct cb_buf body, frame;
-    cb_buf_init(&body, 4096);
-    cb_buf_init(&frame, 4096);
+    cb_buf_init(&body, CB_CONTROL_MAX);
+    cb_buf_init(&frame, CB_FRAME_MAX);
     assert_int_equal(cb_control_encode(control, &body), 0);
     assert_int_equal(
         cb_frame_wrap(CB_FRAME_CONTROL, 0, 1, (struct cb_str){body.data, body.len}, &frame), 0);

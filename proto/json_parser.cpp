@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * json.cpp: simdjson's DOM parser behind json.h. No exception leaves this file, nor does any C++
- * type.
+ * json_parser.cpp: simdjson's DOM parser behind json_parser.h. No exception leaves this file, nor
+ * does any C++ type.
  *
  * simdjson's elements and iterators are two words each and trivially copyable, so they travel in
  * cb_value and cb_value_walk as they are: a walk allocates nothing. */
@@ -12,13 +12,13 @@
 #include <new>
 #include <type_traits>
 
-#include "ingest/json.h"
+#include "proto/json_parser.h"
 
 namespace dom = simdjson::dom;
 
-struct cb_json {
+struct cb_json_parser {
     dom::parser parser;
-    explicit cb_json(size_t max) : parser(max) {
+    explicit cb_json_parser(size_t max) : parser(max) {
     }
 };
 
@@ -157,9 +157,9 @@ extern "C" {
 
 const cb_value_ops cb_json_values = {count, begin, item, member};
 
-int cb_json_create(size_t body_max_bytes, cb_json **out) {
-    cb_json *json =
-        new (std::nothrow) cb_json(body_max_bytes < capacity_min ? capacity_min : body_max_bytes);
+int cb_json_parser_create(size_t body_max_bytes, cb_json_parser **out) {
+    cb_json_parser *json = new (std::nothrow)
+        cb_json_parser(body_max_bytes < capacity_min ? capacity_min : body_max_bytes);
     if (!json)
         return CB_ENOMEM;
     if (json->parser.allocate(capacity_min, CB_VALUE_DEPTH_MAX)) {
@@ -170,12 +170,12 @@ int cb_json_create(size_t body_max_bytes, cb_json **out) {
     return 0;
 }
 
-void cb_json_destroy(cb_json **json) {
+void cb_json_parser_destroy(cb_json_parser **json) {
     delete *json;
     *json = nullptr;
 }
 
-int cb_json_parse(cb_json *json, cb_str body, cb_value *out, const char **why) {
+int cb_json_parse(cb_json_parser *json, cb_str body, cb_value *out, const char **why) {
     dom::element root;
     simdjson::error_code code = json->parser.parse(body.p ? body.p : "", body.len, false).get(root);
     if (code == simdjson::MEMALLOC || code == simdjson::CAPACITY)

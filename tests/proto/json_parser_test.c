@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Promises of ingest/json.h: what RFC 8259 lets in is read, what it does not is refused, and
+ * Promises of proto/json_parser.h: what RFC 8259 lets in is read, what it does not is refused, and
  * values, members and their order come out as they were written. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "ingest/json.h"
 #include "proto/http.h"
+#include "proto/json_parser.h"
 
 enum { BODY_MAX = 65536 };
 
@@ -117,7 +117,7 @@ static const struct text refused[] = {
 };
 
 /* Parses a copy that ends where its padding ends; pad fills the padding: it must not matter. */
-static int parse(struct cb_json *json, struct text text, char pad, struct cb_value *out) {
+static int parse(struct cb_json_parser *json, struct text text, char pad, struct cb_value *out) {
     static char *copy;
     const char *why = NULL;
     free(copy);
@@ -134,11 +134,11 @@ static int parse(struct cb_json *json, struct text text, char pad, struct cb_val
 }
 
 static int setup(void **state) {
-    return cb_json_create(BODY_MAX, (struct cb_json **)state);
+    return cb_json_parser_create(BODY_MAX, (struct cb_json_parser **)state);
 }
 
 static int teardown(void **state) {
-    cb_json_destroy((struct cb_json **)state);
+    cb_json_parser_destroy((struct cb_json_parser **)state);
     assert_null(*state);
     return 0;
 }

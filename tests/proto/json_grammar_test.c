@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * RFC 8259 class by class, beside the examples of json_test.c: what must be accepted, what must be
- * refused, and what the grammar leaves to the reader, with the choice of ingest/json.h. Each text
- * is tried with several kinds of bytes behind it, which must not matter; small alphabets are tried
- * whole. */
+ * refused, and what the grammar leaves to the reader, with the choice of proto/json_parser.h. Each
+ * text is tried with several kinds of bytes behind it, which must not matter; small alphabets are
+ * tried whole. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ingest/json.h"
 #include "proto/http.h"
+#include "proto/json_parser.h"
 
 enum { BODY_MAX = 65536 };
 
@@ -278,7 +278,7 @@ static const struct text taken_as_zero[] = {
 };
 
 /* Parses a copy, behind which nothing but its padding may be read. */
-static int parse(struct cb_json *json, struct text text, char pad, struct cb_value *out) {
+static int parse(struct cb_json_parser *json, struct text text, char pad, struct cb_value *out) {
     static char *copy;
     const char *why = NULL;
     free(copy);
@@ -296,7 +296,7 @@ static int parse(struct cb_json *json, struct text text, char pad, struct cb_val
 
 static const char pads[] = {'\0', ' ', '0', '"', ']', '}', '\xff'};
 
-static void expect(struct cb_json *json, struct text text, bool taken) {
+static void expect(struct cb_json_parser *json, struct text text, bool taken) {
     struct cb_value value;
     for (size_t p = 0; p < sizeof pads; p++)
         if ((parse(json, text, pads[p], &value) == 0) != taken)
@@ -305,11 +305,11 @@ static void expect(struct cb_json *json, struct text text, bool taken) {
 }
 
 static int setup(void **state) {
-    return cb_json_create(BODY_MAX, (struct cb_json **)state);
+    return cb_json_parser_create(BODY_MAX, (struct cb_json_parser **)state);
 }
 
 static int teardown(void **state) {
-    cb_json_destroy((struct cb_json **)state);
+    cb_json_parser_destroy((struct cb_json_parser **)state);
     return 0;
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * value.h: a value of a request's body, whichever format the body has.
  *
- * Two implementations exist: cb_json_values (json.h) and cb_msgpack_values (msgpack.h). The rules
- * of beacons are written once on top of them. Values point into the parsed body and live until its
- * parser takes another one. Thread: the parser's. */
-#ifndef CB_INGEST_VALUE_H
-#define CB_INGEST_VALUE_H
+ * Two implementations exist: cb_json_values (json_parser.h) and cb_msgpack_values
+ * (ingest/msgpack.h). The rules of beacons are written once on top of them. Values point into the
+ * parsed body and live until its parser takes another one. Thread: the parser's. */
+#ifndef CB_PROTO_VALUE_H
+#define CB_PROTO_VALUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
