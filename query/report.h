@@ -48,6 +48,10 @@ typedef enum cb_refusal cb_report_fn(struct cb_report_ctx *ctx);
 
 cb_report_fn cb_report_totals;   /* reports/totals.c */
 cb_report_fn cb_report_series;   /* reports/series.c */
+cb_report_fn cb_report_sessions; /* reports/sessions.c */
+cb_report_fn cb_report_funnel;   /* reports/funnel.c */
+cb_report_fn cb_report_timings;  /* reports/timings.c */
+cb_report_fn cb_report_triggers; /* reports/triggers.c */
 cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
 cb_report_fn cb_report_visitor;  /* reports/visitors.c: one */
 cb_report_fn cb_report_export;   /* reports/export.c: sets ctx->export */
@@ -60,6 +64,13 @@ cb_report_fn cb_report_ready;    /* reports/health.c */
 static inline enum cb_refusal cb_report_failed(int rc) {
     return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
 }
+
+/* For the reports about visits (reports/visits.c): widens the span to whole quarter hours, which
+ * their rollups stand in; writes site, from, to and tz; writes a histogram of milliseconds as
+ * count, p50_ms, p90_ms, p99_ms (null without any) and buckets: [highest value, n] each. */
+void cb_report_quarters(struct cb_report_ctx *ctx);
+void cb_report_range(struct cb_report_ctx *ctx);
+void cb_report_hist(struct cb_json *json, const struct cb_hist *hist);
 
 /* An answer that is made in chunks, each in a snapshot of its own (reports/export.c; stream.h sends
  * it). It needs nothing of the request. One owner. */

@@ -32,6 +32,14 @@ struct cb_reader {
     size_t n_names;
     const struct cb_visitor *visitors; /* of the site demo, in the order of the list */
     size_t n_visitors;
+    /* what visits of the site demo come to, if from <= visits_minute < to */
+    const struct cb_session_sums *sessions;
+    const struct cb_funnel *funnel;
+    const struct cb_hist *timings; /* CB_TIMING_COUNT of them */
+    const struct cb_trigger_sums *triggers;
+    size_t n_triggers;
+    int64_t visits_minute;
+    int visits_rc;                    /* what the reports about visits fail with */
     struct cb_books books[3];         /* none, demo, shop */
     const struct cb_export_row *rows; /* counted events of all sites, in journal order */
     size_t n_rows;
