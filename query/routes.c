@@ -24,7 +24,7 @@ static const struct cb_route routes[] = {
     {CB_HTTP_GET, "/v1/sites/{site}/sessions", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      true, {SPAN_PARAMS}, TYPE_JSON, cb_report_sessions},
     {CB_HTTP_GET, "/v1/sites/{site}/funnel", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS}, TYPE_JSON, cb_report_funnel},
+     true, {SPAN_PARAMS, "steps", "order"}, TYPE_JSON, cb_report_funnel},
     {CB_HTTP_GET, "/v1/sites/{site}/timings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      true, {SPAN_PARAMS}, TYPE_JSON, cb_report_timings},
     {CB_HTTP_GET, "/v1/sites/{site}/triggers", CB_ROLE_VIEWER, CB_SCOPE_SITE,

@@ -192,6 +192,12 @@ struct cb_trigger_sums {
 CB_MUST_USE int cb_snapshot_triggers(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
                                      int64_t to, struct cb_trigger_sums **out, size_t *n);
 
+/* The first position whose journal time is journal_ms or later; the snapshot's own + 1 when there
+ * is none. *kept is false when older records were trimmed away: then there may have been one.
+ * Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms,
+                                  uint64_t *position, bool *kept);
+
 /* The books of one site (DESIGN, invariant 4). received is summed from frames' headers, apart from
  * the rest. */
 struct cb_books {

@@ -12,6 +12,10 @@ static const char *const names[CB_STEP_COUNT] = {
 enum cb_refusal cb_report_funnel(struct cb_report_ctx *ctx) {
     struct cb_json *json = &ctx->json;
     struct cb_funnel funnel;
+    if (cb_params_get(&ctx->params, "steps"))
+        return cb_report_steps(ctx);
+    if (cb_params_get(&ctx->params, "order"))
+        return cb_report_failed(cb_param_refuse(&ctx->error, "order", "order goes with steps"));
     cb_report_quarters(ctx);
     if (cb_snapshot_funnel(ctx->snapshot, ctx->site.id, ctx->span.from, ctx->span.to, &funnel))
         return CB_REFUSE_INTERNAL;

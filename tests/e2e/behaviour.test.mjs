@@ -83,6 +83,30 @@ function recountFunnel(visits) {
   return steps;
 }
 
+/** Tries each event as the first step, and each one behind it as the next. */
+function recountSteps(visits, steps, strict) {
+  const is = (event, step) =>
+    step === "contact"
+      ? event.name === "message" || (event.name === "set" && event.key === "email")
+      : event.name === step;
+  const longest = (events, left) => {
+    let most = 0;
+    events.forEach((event, i) => {
+      if (left.length > 0 && (!strict || i === 0) && is(event, left[0])) {
+        most = Math.max(most, 1 + longest(events.slice(i + 1), left.slice(1)));
+      }
+    });
+    return most;
+  };
+  const counts = steps.map((name) => ({ name, visits: 0 }));
+  for (const visit of visits) {
+    const events = [...visit.events].sort((x, y) => x.at - y.at);
+    const most = Math.max(...events.map((_, i) => longest(events.slice(i), steps)));
+    for (let i = 0; i < most; i++) counts[i].visits++;
+  }
+  return counts;
+}
+
 function recountTriggers(visits, within) {
   const rows = new Map();
   for (const visit of visits) {
@@ -215,6 +239,22 @@ test("sessions, funnel, timings and triggers equal a recount", async (t) => {
 
     assert.deepEqual((await report("funnel")).steps, recountFunnel(visits));
 
+    for (const [steps, order] of [
+      [["onWebChatLoaded", "onMaximize", "message"], "ordered"],
+      [["page", "onClick", "contact"], "ordered"],
+      [["page", "page"], "strict"],
+      [["onClick", "onMaximize", "onMinimize"], "strict"],
+    ]) {
+      const raw = await apiJson(
+        server,
+        `/v1/sites/demo/funnel?from=${from}&to=${end}&steps=${steps}&order=${order}`,
+      );
+      assert.deepEqual(raw.steps, recountSteps(visits, steps, order === "strict"));
+      assert.equal(raw.complete, true);
+      assert.equal(raw.progress.at(-1), 100);
+      assert.equal(raw.looked_at, n); // the journal is younger than the events in it
+    }
+
     const timings = await report("timings");
     assertHistogram(timings.loaded_click, recountTiming(visits, "onWebChatLoaded", "onClick"));
     assertHistogram(
@@ -253,6 +293,12 @@ test("bad parameters are refused by name", async (t) => {
     ["triggers?within=60&within=60", "within"],
     ["sessions?from=2026-02-30", "from"],
     ["funnel?tz=Nowhere/City", "tz"],
+    ["funnel?steps=page", "steps"],
+    ["funnel?steps=page,", "steps"],
+    ["funnel?steps=a,b,c,d,e,f,g,h,i", "steps"],
+    ["funnel?steps=page,no%20name", "steps"],
+    ["funnel?steps=page,page&order=any", "order"],
+    ["funnel?order=strict", "order"],
     ["timings?grain=day", "grain"],
     ["sessions?from=2026-01-02&to=2026-01-01", "from"],
   ]) {

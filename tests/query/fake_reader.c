@@ -264,3 +264,15 @@ int cb_snapshot_triggers(struct cb_snapshot *snapshot, uint32_t site, int64_t fr
         (*out)[i] = reader->triggers[i];
     return 0;
 }
+
+/* Records' journal time is when their events were received. */
+int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms, uint64_t *position,
+                      bool *kept) {
+    const struct cb_reader *reader = snapshot->reader;
+    *kept = !reader->trimmed;
+    *position = snapshot->position + 1;
+    for (size_t i = reader->n_rows; i-- > 0;)
+        if (reader->rows[i].envelope->received_ms >= journal_ms)
+            *position = reader->rows[i].position;
+    return reader->visits_rc;
+}

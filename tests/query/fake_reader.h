@@ -46,6 +46,7 @@ struct cb_reader {
     bool endless;        /* rows[0] stands at every position from 1 on, index 0 */
     uint64_t position;   /* of the views; 0: FAKE_POSITION */
     unsigned growth;     /* positions that are folded between two snapshots */
+    bool trimmed;        /* older records are gone */
     uint64_t broken_at;  /* where cb_snapshot_export fails with CB_ECORRUPT; 0: nowhere */
     uint32_t scan_most;  /* the largest scan_max asked for */
     atomic_uint exports; /* calls of cb_snapshot_export */
