@@ -442,7 +442,10 @@ static void test_seen_expires(void **state) {
     fake_mono_us = 1000000;
     cb_clock_replace(&fake_clock);
     rig_close(rig);
-    rig_open(rig);            /* the journal's clock begins anew on the fake one */
+    rig_open(rig); /* the journal's clock begins anew on the fake one */
+    int64_t to_midnight_us = (day_ms - fake_wall_us / 1000 % day_ms) * 1000;
+    fake_mono_us += to_midnight_us; /* whole days are counted: what follows begins with one */
+    fake_wall_us += to_midnight_us;
     const uint64_t odd = 400; /* numbers that need chunks */
     for (uint64_t seq = 1; seq <= odd; seq++) {
         rig_add(rig, "demo", 1, 2, t0, 2 * seq, "onClick");

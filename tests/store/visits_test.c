@@ -32,14 +32,16 @@ static void pass_ms(int64_t ms) {
     fake_wall_us += ms * 1000;
 }
 
-/* The journal's clock begins anew on the fake one, at a fixed time in the middle of a day. */
+/* The journal's clock begins anew on the fake one: at its newest record, and from there goes on to
+ * the middle of a day, whatever time it is really. */
 static void start_clock(struct rig *rig) {
     cb_clock_replace(NULL);
-    fake_wall_us = (cb_clock_wall_ms() / day_ms * day_ms + day_ms / 2) * 1000;
+    fake_wall_us = cb_clock_wall_ms() * 1000;
     fake_mono_us = 1000000;
     cb_clock_replace(&fake_clock);
     rig_close(rig);
     rig_open(rig);
+    pass_ms(day_ms + day_ms / 2 - wall_ms() % day_ms);
 }
 
 static unsigned seed;
