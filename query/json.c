@@ -96,6 +96,19 @@ void cb_json_int(struct cb_json *json, int64_t value) {
     number(json, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0);
 }
 
+void cb_json_ratio(struct cb_json *json, uint64_t n, uint64_t of) {
+    char text[6] = ".";
+    if (of == 0) {
+        cb_json_null(json);
+        return;
+    }
+    uint64_t tenths = (n * 10000 + of / 2) / of; /* of thousandths */
+    number(json, tenths / 10000, false);
+    for (unsigned i = 4; i > 0; i--, tenths /= 10)
+        text[i] = (char)('0' + tenths % 10);
+    raw(json, text, 5);
+}
+
 void cb_json_bool(struct cb_json *json, bool value) {
     separate(json);
     raw(json, value ? "true" : "false", value ? 4 : 5);

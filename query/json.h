@@ -32,6 +32,8 @@ void cb_json_members(struct cb_json *json, struct cb_str members);
 void cb_json_str(struct cb_json *json, struct cb_str value);
 void cb_json_uint(struct cb_json *json, uint64_t value);
 void cb_json_int(struct cb_json *json, int64_t value);
+/* n / of, with four decimals; null when of is 0. n stays below 2^50. */
+void cb_json_ratio(struct cb_json *json, uint64_t n, uint64_t of);
 void cb_json_bool(struct cb_json *json, bool value);
 void cb_json_null(struct cb_json *json);
 

@@ -64,6 +64,11 @@ struct cb_report_ctx {
 
 cb_report_fn cb_report_totals;   /* reports/totals.c */
 cb_report_fn cb_report_series;   /* reports/series.c */
+cb_report_fn cb_report_sessions; /* reports/sessions.c */
+cb_report_fn cb_report_funnel;   /* reports/funnel.c; with steps= the next one */
+cb_report_fn cb_report_steps;    /* reports/steps.c: sets ctx->export */
+cb_report_fn cb_report_timings;  /* reports/timings.c */
+cb_report_fn cb_report_triggers; /* reports/triggers.c */
 cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
 cb_report_fn cb_report_visitor;  /* reports/visitors.c: one */
 cb_report_fn cb_report_export;   /* reports/export.c: sets ctx->export */
@@ -89,19 +94,43 @@ static inline enum cb_refusal cb_report_failed(int rc) {
     return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
 }
 
+/* For the reports about visits (reports/visits.c): widens the span to whole quarter hours, which
+ * their rollups stand in; writes site, from, to and tz; writes a histogram of milliseconds as
+ * count, p50_ms, p90_ms, p99_ms (null without any) and buckets: [highest value, n] each. */
+void cb_report_quarters(struct cb_report_ctx *ctx);
+void cb_report_range(struct cb_report_ctx *ctx);
+void cb_report_hist(struct cb_json *json, const struct cb_hist *hist);
+
 /* An answer that is made in chunks, each in a snapshot of its own (reports/export.c; stream.h sends
  * it). It needs nothing of the request. One owner. */
-struct cb_export;
-/* Appends the next chunk to out, which is empty and holds CB_EXPORT_CHUNK_BYTES_MAX; *more says
- * whether another follows. A chunk may be empty: what it looked at was nobody's. Errors: CB_EAGAIN
- * (no snapshot), CB_EGONE (what the cursor stands before is not kept any more), CB_ECORRUPT,
- * CB_EIO, CB_ENOMEM; then the export is over. */
-CB_MUST_USE int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more);
-/* Its Content-Type. Static. */
-const char *cb_export_type(const struct cb_export *export);
-/* The journal position that it goes up to. */
-uint64_t cb_export_end(const struct cb_export *export);
-void cb_export_destroy(struct cb_export **export);
+struct cb_export {
+    const struct cb_export_ops *ops;
+    const char *type; /* its Content-Type; static */
+    uint64_t end;     /* the journal position that it goes up to */
+};
+struct cb_export_ops {
+    /* Appends the next chunk to out, which is empty and holds CB_EXPORT_CHUNK_BYTES_MAX; *more says
+     * whether another follows. A chunk may be empty: what it looked at was nobody's. Errors:
+     * CB_EAGAIN (no snapshot), CB_EGONE (the journal has been trimmed past what was asked for),
+     * CB_ECORRUPT, CB_EIO, CB_ENOMEM; then the export is over. */
+    int (*next)(struct cb_export *export, struct cb_buf *out, bool *more);
+    void (*destroy)(struct cb_export *export);
+};
+CB_MUST_USE static inline int cb_export_next(struct cb_export *export, struct cb_buf *out,
+                                             bool *more) {
+    return export->ops->next(export, out, more);
+}
+static inline const char *cb_export_type(const struct cb_export *export) {
+    return export->type;
+}
+static inline uint64_t cb_export_end(const struct cb_export *export) {
+    return export->end;
+}
+static inline void cb_export_destroy(struct cb_export **export) {
+    if (*export)
+        (*export)->ops->destroy(*export);
+    *export = NULL;
+}
 
 /* A status mode by its name, and its name; 0 for none of them. (reports/settings.c) */
 unsigned cb_status_of(struct cb_str text);

@@ -115,3 +115,30 @@ struct cb_key cb_key_settings(uint32_t site, uint8_t part) {
 struct cb_key cb_key_audit(uint64_t position) {
     return cb_key_position(~position); /* the newest first */
 }
+
+struct cb_key cb_key_session_part(uint32_t site, uint32_t ordinal, uint32_t part) {
+    struct cb_key key = cb_key_visitor(site, ordinal);
+    cb_key_u32(&key, part);
+    return key;
+}
+
+struct cb_key cb_key_visits(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket) {
+    struct cb_key key = cb_key_site(site);
+    cb_key_u8(&key, kind);
+    cb_key_u8(&key, grain);
+    cb_key_u32(&key, bucket);
+    return key;
+}
+
+struct cb_key cb_key_visits_chunk(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket,
+                                  uint8_t chunk) {
+    struct cb_key key = cb_key_visits(site, kind, grain, bucket);
+    cb_key_u8(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_trigger(uint32_t site, struct cb_str id) {
+    struct cb_key key = cb_key_site(site);
+    cb_key_bytes(&key, id.p ? id.p : "", id.len);
+    return key;
+}

@@ -101,5 +101,10 @@ struct cb_key cb_key_site(uint32_t site);
 struct cb_key cb_key_token(const uint8_t id[8]);
 struct cb_key cb_key_settings(uint32_t site, uint8_t part);
 struct cb_key cb_key_audit(uint64_t position);
+struct cb_key cb_key_session_part(uint32_t site, uint32_t ordinal, uint32_t part);
+struct cb_key cb_key_visits(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket);
+struct cb_key cb_key_visits_chunk(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket,
+                                  uint8_t chunk);
+struct cb_key cb_key_trigger(uint32_t site, struct cb_str id);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "proto/control.h"
 #include "proto/event.h"
+#include "proto/hist.h"
 #include "proto/refusal.h"
 
 struct cb_reader;   /* shared by threads */
@@ -158,6 +159,78 @@ CB_MUST_USE int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb
                                    struct cb_export_cursor *cursor, uint64_t end, uint32_t scan_max,
                                    bool (*each)(void *user, const struct cb_export_row *row),
                                    void *user, bool *more);
+
+/* ---- what visitors did in their visits (sessions): behaviour.c ----
+ * Without bots, and without events that have no visitor. A visit belongs to the quarter hour of its
+ * start; from and to are minutes, multiples of CB_QUARTER_MINUTES: so any zone's days are exact. */
+enum { CB_QUARTER_MINUTES = 15 };
+
+struct cb_session_sums {
+    uint64_t sessions, interacted, bounced; /* see visit.h */
+    uint64_t events, duration_ms;           /* of all sessions together */
+    struct cb_hist durations;               /* ms */
+};
+/* Errors here and below: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_sessions(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                     int64_t to, struct cb_session_sums *out);
+
+/* The steps of the chat funnel. */
+enum cb_step {
+    CB_STEP_LOADED,
+    CB_STEP_TRIGGER,
+    CB_STEP_CLICK,
+    CB_STEP_MAXIMIZE,
+    CB_STEP_WRITING,
+    CB_STEP_CONTACT, /* a message, or a `set` of email or phone */
+    CB_STEP_COUNT
+};
+struct cb_funnel {
+    uint64_t reached[CB_STEP_COUNT];  /* visits with this step and all before, in order */
+    uint64_t happened[CB_STEP_COUNT]; /* visits with this step, whatever else they have */
+};
+CB_MUST_USE int cb_snapshot_funnel(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                   int64_t to, struct cb_funnel *out);
+
+/* Durations from the first of one to the first of the other, within a visit. */
+enum cb_timing {
+    CB_TIMING_LOADED_CLICK,
+    CB_TIMING_LOADED_MAXIMIZE,
+    CB_TIMING_MAXIMIZE_WRITING,
+    CB_TIMING_TRIGGER_MAXIMIZE,
+    CB_TIMING_COUNT
+};
+CB_MUST_USE int cb_snapshot_timing(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                   int64_t to, enum cb_timing timing, struct cb_hist *out);
+
+/* What became of visits after their first trigger. */
+enum cb_outcome {
+    CB_OUTCOME_VISITS, /* all of them */
+    CB_OUTCOME_OPENED, /* maximized for the first time at or after it */
+    CB_OUTCOME_WROTE,  /* began to write for the first time at or after it */
+    CB_OUTCOME_CLOSED, /* minimized at or after it, and did not write */
+    CB_OUTCOME_WITHIN, /* opened within CB_WITHIN_S[0] s; then one for each further */
+    CB_WITHIN_COUNT = 5,
+    CB_OUTCOME_COUNT = CB_OUTCOME_WITHIN + CB_WITHIN_COUNT
+};
+#define CB_WITHIN_S                                                                                \
+    { 10, 30, 60, 120, 300 }
+/* Numbers of triggers: none (visits without one), and all past those that a site may have. */
+enum { CB_TRIGGER_NONE = 0, CB_TRIGGER_OTHER = 1, CB_TRIGGER_FIRST = 2 };
+struct cb_trigger_sums {
+    unsigned number;
+    struct cb_str id, name; /* empty for the two above */
+    uint64_t outcomes[CB_OUTCOME_COUNT];
+};
+/* The triggers with visits in the range, by number: CB_TRIGGER_NONE is first where it has any.
+ * *out is the caller's (free); strings live as long as the snapshot. */
+CB_MUST_USE int cb_snapshot_triggers(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                     int64_t to, struct cb_trigger_sums **out, size_t *n);
+
+/* The first position whose journal time is journal_ms or later; the snapshot's own + 1 when there
+ * is none. *kept is false when older records were trimmed away: then there may have been one.
+ * Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms,
+                                  uint64_t *position, bool *kept);
 
 /* The books of one site (DESIGN, invariant 4). received is summed from frames' headers, apart from
  * the rest. */

@@ -79,12 +79,41 @@ enum {
     CB_FIELD_PART_BYTES = 1500, /* of the value in each part */
     CB_FIELD_PARTS_MAX = 11,    /* 4,000 characters of 4 bytes */
 
-    /* sessions: a list of these */
+    /* sessions: a list of these, in order of opening; then, where some stand in parts, a tail */
     CB_SESSION_START = 0,
     CB_SESSION_END = 8,
     CB_SESSION_EVENTS = 16,
-    CB_SESSION_BYTES = 20,
-    CB_SESSIONS_MAX = 100, /* of one visitor in 7 days; the oldest makes room */
+    CB_SESSION_LOADS = 20,
+    CB_SESSION_PAGES = 21,
+    CB_SESSION_MESSAGE = 22,
+    CB_SESSION_TRIGGER = 23,
+    CB_SESSION_FIRSTS = 25, /* u48 for each step but the last */
+    CB_SESSION_CONTACT = 55,
+    CB_SESSION_MINIMIZE = 61,
+    CB_SESSION_BYTES = 67,
+    CB_SESSION_TAIL_BYTES = 8, /* u32 first · u32 next part */
+    CB_SESSIONS_ROW_MAX = 24,  /* sessions of a row: 1.6 KB */
+    CB_SESSION_PARTS_MAX = 32, /* of a visitor; sessions are 30 minutes apart and kept for 8 days */
+
+    /* visits: key kinds, and the places in their rows */
+    CB_VISITS_SESSIONS = 0,
+    CB_VISITS_FUNNEL = 1,
+    CB_VISITS_TRIGGERS = 2,
+    CB_VISITS_TIMINGS = 3, /* … and one for each timing */
+    CB_VISITS_QUARTER = 0, /* key grains */
+    CB_VISITS_DAY = 1,
+    CB_VISITS_COUNT = 0, /* kind sessions: then the histogram of durations */
+    CB_VISITS_INTERACTED = 4,
+    CB_VISITS_BOUNCED = 8,
+    CB_VISITS_EVENTS = 12,
+    CB_VISITS_DURATION = 20,
+    CB_VISITS_SESSIONS_HEAD = 28,
+    CB_ROW_FUNNEL_BYTES = 2 * 4 * CB_STEP_COUNT, /* reached, then happened; u32 each */
+    CB_TRIGGER_ENTRY_BYTES = 2 + 4 * CB_OUTCOME_COUNT,
+    CB_TRIGGERS_CHUNK = 32, /* numbers of a row */
+
+    CB_TRIGGER_ID_BYTES = 64, /* of a trigger's id and name: what is longer is cut */
+    CB_TRIGGERS_MAX = 500,    /* ids of a site; further ones are counted as CB_TRIGGER_OTHER */
 };
 
 #define CB_NAME_OTHER "(other)"

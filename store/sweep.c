@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sweep.h"
 
+#include "store/sweep_sessions.h"
 #include "store/trim.h"
 
 enum { DAY_KEY_BYTES = 16, PRODUCERS_MAX = 1024 };
@@ -135,6 +136,9 @@ int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool 
     int rc = forget_verdicts(views, &rows_left);
     if (rc == 0 && rows_left > 0) {
         rc = forget_producers(views, day, rows_left, done);
+    }
+    if (rc == 0 && *done) {
+        rc = cb_sweep_sessions(views, day, rows_max, done);
     }
     return rc == 0 && *done ? note_swept(views, day) : rc;
 }

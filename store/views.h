@@ -36,7 +36,9 @@ enum { CB_VIEWS_VERSION = 2 };
     X(CB_TABLE_FIELDS, "fields")                                                                   \
     X(CB_TABLE_SESSIONS, "sessions")                                                               \
     X(CB_TABLE_SETTINGS, "settings")                                                               \
-    X(CB_TABLE_AUDIT, "audit")
+    X(CB_TABLE_AUDIT, "audit")                                                                     \
+    X(CB_TABLE_VISITS, "visits")                                                                   \
+    X(CB_TABLE_TRIGGERS, "triggers")
 
 enum cb_table {
 #define CB_TABLE_ENUM(symbol, name) symbol,
@@ -53,7 +55,13 @@ static inline uint32_t cb_grain_minutes(enum cb_grain grain) {
 }
 
 /* Rows of the table meta. */
-enum { CB_META_POSITION = 0, CB_META_VERSION = 1, CB_META_SWEPT_DAY = 2, CB_META_TRIMMED = 3 };
+enum {
+    CB_META_POSITION = 0,
+    CB_META_VERSION = 1,
+    CB_META_SWEPT_DAY = 2,
+    CB_META_TRIMMED = 3,
+    CB_META_SESSIONS_AT = 7, /* where the sweep of sessions stands */
+};
 
 struct cb_views;
 

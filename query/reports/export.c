@@ -17,7 +17,8 @@ enum {
     ROW_BYTES_MAX = CB_EXPORT_CHUNK_BYTES_MAX - CHUNK_BYTES,
 };
 
-struct cb_export {
+struct rows {
+    struct cb_export base;
     struct cb_reader *reader;
     char site[CB_SITE_MAX + 1];
     bool csv;
@@ -25,7 +26,6 @@ struct cb_export {
     bool personal;  /* … and what visitors typed: else no value of set, no props of message */
     bool titled;    /* csv: the header line was written */
     struct cb_export_cursor cursor;
-    uint64_t end;           /* position of the last frame that is read */
     uint64_t left;          /* rows */
     int64_t from_ms, to_ms; /* of `at`, [from, to) */
 };
@@ -40,12 +40,12 @@ static void json_hex(struct cb_json *json, const char *key, const uint8_t *bytes
 }
 
 /* A message's props are what a visitor typed. */
-static struct cb_str props_of(const struct cb_export *export, const struct cb_event *event) {
+static struct cb_str props_of(const struct rows *export, const struct cb_event *event) {
     return event->name_code == CB_NAME_MESSAGE && !export->personal ? (struct cb_str){NULL, 0}
                                                                     : event->props;
 }
 
-static int write_ndjson(const struct cb_export *export, const struct cb_export_row *row,
+static int write_ndjson(const struct rows *export, const struct cb_export_row *row,
                         struct cb_buf *out) {
     const struct cb_envelope *envelope = row->envelope;
     const struct cb_event *event = row->event;
@@ -133,7 +133,7 @@ static int csv_props(struct cb_buf *out, struct cb_str props) {
     return rc;
 }
 
-static int write_csv(const struct cb_export *export, const struct cb_export_row *row,
+static int write_csv(const struct rows *export, const struct cb_export_row *row,
                      struct cb_buf *out) {
     const struct cb_envelope *envelope = row->envelope;
     const struct cb_event *event = row->event;
@@ -164,14 +164,14 @@ static int write_csv(const struct cb_export *export, const struct cb_export_row 
 /* ---- chunks ---- */
 
 struct chunk {
-    struct cb_export *export;
+    struct rows *export;
     struct cb_buf *out;
     int rc;
 };
 
 static bool take(void *user, const struct cb_export_row *row) {
     struct chunk *chunk = user;
-    struct cb_export *export = chunk->export;
+    struct rows *export = chunk->export;
     if (row->true_ms < export->from_ms || row->true_ms >= export->to_ms)
         return true;
     chunk->rc = (export->csv ? write_csv : write_ndjson)(export, row, chunk->out);
@@ -181,7 +181,8 @@ static bool take(void *user, const struct cb_export_row *row) {
     return export->left > 0 && chunk->out->len < CHUNK_BYTES;
 }
 
-int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more) {
+static int next(struct cb_export *base, struct cb_buf *out, bool *more) {
+    struct rows *export = (struct rows *)base;
     static const struct cb_str titles =
         CB_STR("position,index,received,at,site,visitor,producer,seq,name,page,key,value,props"
                "\r\n");
@@ -195,8 +196,8 @@ int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more) {
         rc = cb_buf_append_str(out, titles);
     export->titled = true;
     if (!rc)
-        rc = cb_snapshot_export(snapshot, &site, &export->cursor, export->end, CHUNK_EVENTS, take,
-                                &chunk, more);
+        rc = cb_snapshot_export(snapshot, &site, &export->cursor, export->base.end, CHUNK_EVENTS,
+                                take, &chunk, more);
     cb_snapshot_end(&snapshot);
     if (!rc)
         rc = chunk.rc;
@@ -204,18 +205,11 @@ int cb_export_next(struct cb_export *export, struct cb_buf *out, bool *more) {
     return rc;
 }
 
-const char *cb_export_type(const struct cb_export *export) {
-    return export->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";
+static void destroy(struct cb_export *base) {
+    free(base);
 }
 
-uint64_t cb_export_end(const struct cb_export *export) {
-    return export->end;
-}
-
-void cb_export_destroy(struct cb_export **export) {
-    free(*export);
-    *export = NULL;
-}
+static const struct cb_export_ops rows_ops = {.next = next, .destroy = destroy};
 
 /* ---- parameters ---- */
 
@@ -276,7 +270,7 @@ static int parse_limit(struct cb_report_ctx *ctx, uint64_t *out) {
 }
 
 /* Unlike in a report, a bound that is not given is none: an export leaves nothing out unasked. */
-static int parse_times(struct cb_report_ctx *ctx, struct cb_export *export) {
+static int parse_times(struct cb_report_ctx *ctx, struct rows *export) {
     export->from_ms = INT64_MIN;
     export->to_ms = INT64_MAX;
     int rc = cb_span_parse(&ctx->params, ctx->now_ms, &ctx->span, &ctx->error);
@@ -288,7 +282,7 @@ static int parse_times(struct cb_report_ctx *ctx, struct cb_export *export) {
 }
 
 enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
-    struct cb_export *export = calloc(1, sizeof *export);
+    struct rows *export = calloc(1, sizeof *export);
     if (!export)
         return CB_REFUSE_INTERNAL;
     export->reader = ctx->reader;
@@ -299,7 +293,7 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
     if (!rc)
         rc = parse_cursor(ctx, &export->cursor);
     if (!rc)
-        rc = parse_end(ctx, &export->end);
+        rc = parse_end(ctx, &export->base.end);
     if (!rc)
         rc = parse_limit(ctx, &export->left);
     if (!rc)
@@ -308,6 +302,9 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
         free(export);
         return cb_report_failed(rc);
     }
-    ctx->export = export;
+    export->base.ops = &rows_ops;
+    export->base.type =
+        export->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";
+    ctx->export = &export->base;
     return CB_REFUSE_NONE;
 }

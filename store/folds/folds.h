@@ -8,6 +8,7 @@
 #define CB_STORE_FOLDS_FOLDS_H
 
 #include "store/fold.h"
+#include "store/visit.h"
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
     cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields,
@@ -34,5 +35,16 @@ CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t cha
 /* counts: adds n to a name's counts in the minute, in each grain. */
 CB_MUST_USE int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id,
                               uint32_t minute, uint64_t n);
+
+/* visits: a session is now `after` and was `before` (NULL: it was not). more: besides its end and
+ * number of events something else has changed, too. */
+CB_MUST_USE int cb_visits_change(struct cb_views *views, uint32_t site,
+                                 const struct cb_visit *before, const struct cb_visit *after,
+                                 bool more);
+
+/* triggers: the number of a trigger by the props of its event; CB_TRIGGER_OTHER where they have
+ * neither id nor name, and past CB_TRIGGERS_MAX. */
+CB_MUST_USE int cb_triggers_number(struct cb_views *views, uint32_t site, struct cb_str props,
+                                   uint16_t *number);
 
 #endif

@@ -1,89 +1,203 @@
 /* SPDX-License-Identifier: MIT
- * sessions.c: a visitor's events with less than 30 minutes between them are one session.
+ * sessions.c: a visitor's events with no more than an idle gap between them are one session.
  *
- * The sessions of a visitor's last 7 days are kept, so a late event joins the one that it belongs
- * to, else opens one; sessions never merge, and the order of folding is journal order (DESIGN,
- * "Late events"). A session is counted in the minute of the event that opened it. */
+ * The sessions that late events may still join are kept, so a late event joins the one that it
+ * belongs to (of several, the one opened last), else opens one; sessions never merge, and the order
+ * of folding is journal order (DESIGN, "Late events"). The sweep forgets them (sweep_sessions.h).
+ * One row holds all that one event needs: what the reports make of a session is in visit.h, and
+ * changes their rows (visits.c) as it changes. Bots have no sessions. */
 #include "store/folds/folds.h"
 #include "store/reader.h"
 #include "store/rows.h"
 
-static const int64_t idle_ms = INT64_C(30) * 60 * 1000;
-
-static uint8_t *session_at(const struct cb_row *row, size_t i) {
-    return row->data + i * CB_SESSION_BYTES;
+/* How long a visitor may be idle within a session. */
+static int64_t idle_ms(const struct cb_fold_ctx *ctx) {
+    (void)ctx;
+    return INT64_C(30) * 60 * 1000;
 }
 
-/* Drops sessions that ended 7 days before the newest one, and the oldest when the row is full. */
-static void drop_old(struct cb_row *row, int64_t now_ms) {
-    size_t n = row->len / CB_SESSION_BYTES, kept = 0;
-    size_t surplus = n >= CB_SESSIONS_MAX ? n - CB_SESSIONS_MAX + 1 : 0;
-    for (size_t i = 0; i < n; i++) {
-        int64_t end_ms = (int64_t)cb_be64_get(session_at(row, i) + CB_SESSION_END);
-        if (i < surplus || end_ms < now_ms - CB_AGE_MAX_MS) {
-            continue;
-        }
-        if (kept != i) {
-            memcpy(session_at(row, kept), session_at(row, i), CB_SESSION_BYTES);
-        }
-        kept++;
+/* A row of sessions: those of the visitor opened last, or a part of the older ones. */
+static int read_row(struct cb_fold_ctx *ctx, const struct cb_key *key, struct cb_row **row,
+                    size_t *n) {
+    int rc = cb_views_row(ctx->views, CB_TABLE_SESSIONS, key, row);
+    if (rc == 0) {
+        *n = (*row)->len / CB_SESSION_BYTES;
+        size_t tail = (*row)->len % CB_SESSION_BYTES;
+        rc = tail != 0 && tail != CB_SESSION_TAIL_BYTES ? CB_ECORRUPT : 0;
     }
-    row->len = (uint32_t)(kept * CB_SESSION_BYTES);
+    return rc;
 }
 
-static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row) {
-    drop_old(row, ctx->true_ms);
-    size_t at = row->len / CB_SESSION_BYTES;
-    int rc = cb_row_resize(ctx->views, row, row->len + CB_SESSION_BYTES);
+/* The session of a row that the event at hand belongs to, newest first, or NULL. */
+static uint8_t *find_in(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
+    int64_t gap_ms = idle_ms(ctx);
+    while (n-- > 0) {
+        uint8_t *session = row->data + n * CB_SESSION_BYTES;
+        if (ctx->true_ms >= (int64_t)cb_be64_get(session + CB_SESSION_START) - gap_ms &&
+            ctx->true_ms <= (int64_t)cb_be64_get(session + CB_SESSION_END) + gap_ms) {
+            return session;
+        }
+    }
+    return NULL;
+}
+
+static void read_tail(const struct cb_row *row, size_t n, uint32_t *first, uint32_t *next) {
+    const uint8_t *tail = row->data + n * CB_SESSION_BYTES;
+    *first = *next = 0;
+    if (row->len > n * CB_SESSION_BYTES) {
+        *first = cb_be32_get(tail);
+        *next = cb_be32_get(tail + 4);
+    }
+}
+
+/* Looks through the parts, the newest first. */
+static int find_in_parts(struct cb_fold_ctx *ctx, uint32_t first, uint32_t next,
+                         struct cb_row **row, uint8_t **session) {
+    int rc = 0;
+    *session = NULL;
+    while (rc == 0 && !*session && next != first) {
+        struct cb_key key = cb_key_session_part(ctx->site, ctx->ordinal, --next);
+        size_t n;
+        rc = read_row(ctx, &key, row, &n);
+        *session = rc == 0 ? find_in(ctx, *row, n) : NULL;
+    }
+    return rc;
+}
+
+/* Moves the sessions of a full row into a new part, and leaves the tail alone behind. Where there
+ * would be more parts than 8 days can fill, as a clock that jumped may bring about, the oldest
+ * goes. */
+static int move_to_part(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n, uint32_t first,
+                        uint32_t next) {
+    for (;; first++) {
+        struct cb_row *oldest;
+        size_t n_oldest;
+        struct cb_key key = cb_key_session_part(ctx->site, ctx->ordinal, first);
+        int rc = first == next ? 0 : read_row(ctx, &key, &oldest, &n_oldest);
+        if (rc != 0) {
+            return rc;
+        }
+        if (first == next || (n_oldest > 0 && next - first < CB_SESSION_PARTS_MAX)) {
+            break;
+        }
+        rc = n_oldest > 0 ? cb_row_resize(ctx->views, oldest, 0) : 0;
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    struct cb_row *part;
+    struct cb_key key = cb_key_session_part(ctx->site, ctx->ordinal, next);
+    int rc = cb_views_row(ctx->views, CB_TABLE_SESSIONS, &key, &part);
+    rc = rc == 0 ? cb_row_resize(ctx->views, part, n * CB_SESSION_BYTES) : rc;
     if (rc != 0) {
         return rc;
     }
-    cb_be64_put(session_at(row, at) + CB_SESSION_START, (uint64_t)ctx->true_ms);
-    cb_be64_put(session_at(row, at) + CB_SESSION_END, (uint64_t)ctx->true_ms);
-    cb_be32_put(session_at(row, at) + CB_SESSION_EVENTS, 1);
+    memcpy(part->data, row->data, n * CB_SESSION_BYTES);
+    rc = cb_row_resize(ctx->views, row, CB_SESSION_TAIL_BYTES);
+    if (rc == 0) {
+        cb_be32_put(row->data, first);
+        cb_be32_put(row->data + 4, next + 1);
+    }
+    return rc;
+}
+
+/* Room for one more session, behind the others and before the tail. */
+static int append(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n, uint8_t **session) {
+    uint32_t first, next;
+    int rc = 0;
+    if (n >= CB_SESSIONS_ROW_MAX) {
+        read_tail(row, n, &first, &next);
+        rc = move_to_part(ctx, row, n, first, next);
+        n = 0;
+    }
+    size_t tail = row->len - n * CB_SESSION_BYTES;
+    rc = rc == 0 ? cb_row_resize(ctx->views, row, row->len + CB_SESSION_BYTES) : rc;
+    if (rc == 0) {
+        *session = row->data + n * CB_SESSION_BYTES;
+        memmove(*session + CB_SESSION_BYTES, *session, tail);
+    }
+    return rc;
+}
+
+static int add_session(struct cb_fold_ctx *ctx) {
     struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
     struct cb_row *visitor;
-    rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
+    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
+    if (rc == 0) {
+        uint8_t *sessions = visitor->data + CB_VISITOR_SESSIONS;
+        cb_be32_put(sessions, cb_be32_get(sessions) + 1);
+        cb_row_touch(visitor);
+    }
+    return rc;
+}
+
+/* Sessions are counted in the minute of their start, which a late event may move. */
+static int count_start(struct cb_fold_ctx *ctx, const struct cb_visit *visit, int change) {
+    int64_t minute = visit->start_ms / 60000;
+    return cb_counts_add(ctx->views, ctx->site, CB_NAME_ID_SESSIONS,
+                         minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX,
+                         (uint64_t)(int64_t)change);
+}
+
+static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n, uint16_t trigger) {
+    struct cb_visit visit;
+    uint8_t *session;
+    cb_visit_init(&visit, ctx->true_ms);
+    cb_visit_add(&visit, ctx->event, ctx->true_ms, trigger);
+    int rc = append(ctx, row, n, &session);
     if (rc != 0) {
         return rc;
     }
-    uint8_t *sessions = visitor->data + CB_VISITOR_SESSIONS;
-    cb_be32_put(sessions, cb_be32_get(sessions) + 1);
-    cb_row_touch(visitor);
-    return cb_counts_add(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, ctx->minute, 1);
+    cb_visit_encode(&visit, session);
+    rc = add_session(ctx);
+    rc = rc == 0 ? count_start(ctx, &visit, 1) : rc;
+    return rc == 0 ? cb_visits_change(ctx->views, ctx->site, NULL, &visit, true) : rc;
+}
+
+static int join_session(struct cb_fold_ctx *ctx, struct cb_row *row, uint8_t *session,
+                        uint16_t trigger) {
+    struct cb_visit before, after;
+    cb_visit_decode(session, &before);
+    after = before;
+    bool more = cb_visit_add(&after, ctx->event, ctx->true_ms, trigger);
+    cb_visit_encode(&after, session);
+    cb_row_touch(row);
+    int rc = 0;
+    if (after.start_ms / 60000 != before.start_ms / 60000) {
+        rc = count_start(ctx, &before, -1);
+        rc = rc == 0 ? count_start(ctx, &after, 1) : rc;
+    }
+    return rc == 0 ? cb_visits_change(ctx->views, ctx->site, &before, &after, more) : rc;
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
-    if (!ctx->envelope->has_visitor) {
+    if (!ctx->envelope->has_visitor || ctx->envelope->bot) {
         return 0;
+    }
+    uint16_t trigger = CB_TRIGGER_NONE;
+    int rc = 0;
+    if (ctx->event->name_code == CB_NAME_TRIGGER) {
+        rc = cb_triggers_number(ctx->views, ctx->site, ctx->event->props, &trigger);
     }
     struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_SESSIONS, &key, &row);
+    size_t n;
+    rc = rc == 0 ? read_row(ctx, &key, &row, &n) : rc;
     if (rc != 0) {
         return rc;
     }
-    if (row->len % CB_SESSION_BYTES != 0) {
-        return CB_ECORRUPT;
+    uint8_t *session = find_in(ctx, row, n);
+    if (session) {
+        return join_session(ctx, row, session, trigger);
     }
-    for (size_t i = row->len / CB_SESSION_BYTES; i-- > 0;) {
-        uint8_t *session = session_at(row, i);
-        int64_t start_ms = (int64_t)cb_be64_get(session + CB_SESSION_START);
-        int64_t end_ms = (int64_t)cb_be64_get(session + CB_SESSION_END);
-        if (ctx->true_ms < start_ms - idle_ms || ctx->true_ms > end_ms + idle_ms) {
-            continue;
-        }
-        if (ctx->true_ms < start_ms) {
-            cb_be64_put(session + CB_SESSION_START, (uint64_t)ctx->true_ms);
-        }
-        if (ctx->true_ms > end_ms) {
-            cb_be64_put(session + CB_SESSION_END, (uint64_t)ctx->true_ms);
-        }
-        cb_be32_put(session + CB_SESSION_EVENTS, cb_be32_get(session + CB_SESSION_EVENTS) + 1);
-        cb_row_touch(row);
-        return 0;
+    struct cb_row *part = NULL;
+    uint32_t first, next;
+    read_tail(row, n, &first, &next);
+    rc = find_in_parts(ctx, first, next, &part, &session);
+    if (rc != 0) {
+        return rc;
     }
-    return open_session(ctx, row);
+    return session ? join_session(ctx, part, session, trigger) : open_session(ctx, row, n, trigger);
 }
 
 const struct cb_fold_ops cb_fold_sessions = {.name = "sessions", .event = on_event};

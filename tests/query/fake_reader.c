@@ -263,3 +263,62 @@ int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
 void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out) {
     *out = site < 3 ? snapshot->reader->books[site] : (struct cb_books){0};
 }
+
+/* Whether the range has the fake's visits; also checks that it was widened. */
+static bool has_visits(const struct cb_reader *reader, uint32_t site, int64_t from, int64_t to) {
+    return site == FAKE_DEMO && from % CB_QUARTER_MINUTES == 0 && to % CB_QUARTER_MINUTES == 0 &&
+           from <= reader->visits_minute && reader->visits_minute < to;
+}
+
+int cb_snapshot_sessions(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                         struct cb_session_sums *out) {
+    const struct cb_reader *reader = snapshot->reader;
+    memset(out, 0, sizeof *out);
+    if (reader->sessions && has_visits(reader, site, from, to))
+        *out = *reader->sessions;
+    return reader->visits_rc;
+}
+
+int cb_snapshot_funnel(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                       struct cb_funnel *out) {
+    const struct cb_reader *reader = snapshot->reader;
+    memset(out, 0, sizeof *out);
+    if (reader->funnel && has_visits(reader, site, from, to))
+        *out = *reader->funnel;
+    return reader->visits_rc;
+}
+
+int cb_snapshot_timing(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                       enum cb_timing timing, struct cb_hist *out) {
+    const struct cb_reader *reader = snapshot->reader;
+    memset(out, 0, sizeof *out);
+    if (reader->timings && has_visits(reader, site, from, to))
+        *out = reader->timings[timing];
+    return reader->visits_rc;
+}
+
+int cb_snapshot_triggers(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                         struct cb_trigger_sums **out, size_t *n) {
+    const struct cb_reader *reader = snapshot->reader;
+    if (reader->visits_rc)
+        return reader->visits_rc;
+    *n = reader->triggers && has_visits(reader, site, from, to) ? reader->n_triggers : 0;
+    *out = calloc(*n + 1, sizeof **out);
+    if (!*out)
+        return CB_ENOMEM;
+    for (size_t i = 0; i < *n; i++)
+        (*out)[i] = reader->triggers[i];
+    return 0;
+}
+
+/* Records' journal time is when their events were received. */
+int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms, uint64_t *position,
+                      bool *kept) {
+    const struct cb_reader *reader = snapshot->reader;
+    *kept = !reader->trimmed;
+    *position = snapshot->position + 1;
+    for (size_t i = reader->n_rows; i-- > 0;)
+        if (reader->rows[i].envelope->received_ms >= journal_ms)
+            *position = reader->rows[i].position;
+    return reader->visits_rc;
+}

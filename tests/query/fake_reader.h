@@ -34,6 +34,14 @@ struct cb_reader {
     size_t n_names;
     const struct cb_visitor *visitors; /* of the site demo, in the order of the list */
     size_t n_visitors;
+    /* what visits of the site demo come to, if from <= visits_minute < to */
+    const struct cb_session_sums *sessions;
+    const struct cb_funnel *funnel;
+    const struct cb_hist *timings; /* CB_TIMING_COUNT of them */
+    const struct cb_trigger_sums *triggers;
+    size_t n_triggers;
+    int64_t visits_minute;
+    int visits_rc;                    /* what the reports about visits fail with */
     struct cb_books books[3];         /* none, demo, shop */
     const struct cb_export_row *rows; /* counted events of all sites, in journal order */
     size_t n_rows;
@@ -52,6 +60,7 @@ struct cb_reader {
     int series_rc;               /* what cb_snapshot_series returns */
     uint32_t scanned;            /* visitors looked at by the last list */
     atomic_int open;             /* snapshots that were begun and not ended */
+    bool trimmed;                /* older records are gone */
 };
 
 enum { FAKE_DEMO = 1, FAKE_SHOP = 2, FAKE_POSITION = 4711 };

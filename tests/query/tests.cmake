@@ -11,6 +11,8 @@ cb_embed(query_on_fake cb_openapi_assets SOURCE_DIR ${CMAKE_SOURCE_DIR}/query ST
 cb_test(query/span query_on_fake)
 cb_test(query/access query_on_fake)
 cb_test(query/reports query_on_fake)
+cb_test(query/visits query_on_fake)
+cb_test(query/steps query_on_fake)
 cb_test(query/routes query_on_fake)
 target_compile_definitions(query_routes_test PRIVATE CB_INGEST_ROUTES="${CMAKE_SOURCE_DIR}/ingest/routes.c")
 cb_test(query/export query_on_fake)
