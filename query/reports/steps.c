@@ -21,7 +21,6 @@ enum {
     STEPS_TEXT_MAX = CB_STEPS_MAX * (CB_NAME_MAX + 1),
 };
 
-static const int64_t gap_ms = INT64_C(30) * 60 * 1000; /* as the fold's sessions */
 static const int64_t day_ms = INT64_C(86400000);
 
 static atomic_uint running;
@@ -198,6 +197,15 @@ static int find_stretch(struct cb_report_ctx *ctx, struct funnel *funnel) {
     return rc;
 }
 
+/* As the site is set now: the fold goes by what was set when an event came. */
+static int read_gap(struct cb_report_ctx *ctx, int64_t *gap_ms) {
+    struct cb_settings settings;
+    int rc = cb_snapshot_settings(ctx->snapshot, ctx->site.id, &settings, NULL);
+    if (!rc)
+        *gap_ms = (int64_t)settings.idle_minutes * 60000;
+    return rc;
+}
+
 enum cb_refusal cb_report_steps(struct cb_report_ctx *ctx) {
     if (atomic_fetch_add(&running, 1) >= RUNNING_MAX) {
         atomic_fetch_sub(&running, 1);
@@ -211,9 +219,10 @@ enum cb_refusal cb_report_steps(struct cb_report_ctx *ctx) {
     funnel->base = (struct cb_export){&funnel_ops, "application/json; charset=utf-8", 0};
     funnel->reader = ctx->reader;
     funnel->span = ctx->span;
-    funnel->spec.gap_ms = gap_ms;
     memcpy(funnel->site, ctx->site_name.p, ctx->site_name.len);
-    int rc = parse_steps(ctx, funnel);
+    int rc = read_gap(ctx, &funnel->spec.gap_ms);
+    if (!rc)
+        rc = parse_steps(ctx, funnel);
     if (!rc)
         rc = parse_order(ctx, &funnel->spec.strict);
     if (!rc)

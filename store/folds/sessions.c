@@ -10,10 +10,13 @@
 #include "store/reader.h"
 #include "store/rows.h"
 
-/* How long a visitor may be idle within a session. */
-static int64_t idle_ms(const struct cb_fold_ctx *ctx) {
-    (void)ctx;
-    return INT64_C(30) * 60 * 1000;
+/* How long a visitor may be idle within a session: as the site is set at this point of the journal.
+ */
+static int read_gap(struct cb_fold_ctx *ctx, int64_t *gap_ms) {
+    struct cb_settings settings;
+    int rc = cb_sites_settings(ctx->views, ctx->site, &settings);
+    *gap_ms = (int64_t)settings.idle_minutes * 60000;
+    return rc;
 }
 
 /* A row of sessions: those of the visitor opened last, or a part of the older ones. */
@@ -29,8 +32,7 @@ static int read_row(struct cb_fold_ctx *ctx, const struct cb_key *key, struct cb
 }
 
 /* The session of a row that the event at hand belongs to, newest first, or NULL. */
-static uint8_t *find_in(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
-    int64_t gap_ms = idle_ms(ctx);
+static uint8_t *find_in(struct cb_fold_ctx *ctx, int64_t gap_ms, struct cb_row *row, size_t n) {
     while (n-- > 0) {
         uint8_t *session = row->data + n * CB_SESSION_BYTES;
         if (ctx->true_ms >= (int64_t)cb_be64_get(session + CB_SESSION_START) - gap_ms &&
@@ -51,7 +53,7 @@ static void read_tail(const struct cb_row *row, size_t n, uint32_t *first, uint3
 }
 
 /* Looks through the parts, the newest first. */
-static int find_in_parts(struct cb_fold_ctx *ctx, uint32_t first, uint32_t next,
+static int find_in_parts(struct cb_fold_ctx *ctx, int64_t gap_ms, uint32_t first, uint32_t next,
                          struct cb_row **row, uint8_t **session) {
     int rc = 0;
     *session = NULL;
@@ -59,7 +61,7 @@ static int find_in_parts(struct cb_fold_ctx *ctx, uint32_t first, uint32_t next,
         struct cb_key key = cb_key_session_part(ctx->site, ctx->ordinal, --next);
         size_t n;
         rc = read_row(ctx, &key, row, &n);
-        *session = rc == 0 ? find_in(ctx, *row, n) : NULL;
+        *session = rc == 0 ? find_in(ctx, gap_ms, *row, n) : NULL;
     }
     return rc;
 }
@@ -175,8 +177,9 @@ static int on_event(struct cb_fold_ctx *ctx) {
         return 0;
     }
     uint16_t trigger = CB_TRIGGER_NONE;
-    int rc = 0;
-    if (ctx->event->name_code == CB_NAME_TRIGGER) {
+    int64_t gap_ms;
+    int rc = read_gap(ctx, &gap_ms);
+    if (rc == 0 && ctx->event->name_code == CB_NAME_TRIGGER) {
         rc = cb_triggers_number(ctx->views, ctx->site, ctx->event->props, &trigger);
     }
     struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
@@ -186,14 +189,14 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (rc != 0) {
         return rc;
     }
-    uint8_t *session = find_in(ctx, row, n);
+    uint8_t *session = find_in(ctx, gap_ms, row, n);
     if (session) {
         return join_session(ctx, row, session, trigger);
     }
     struct cb_row *part = NULL;
     uint32_t first, next;
     read_tail(row, n, &first, &next);
-    rc = find_in_parts(ctx, first, next, &part, &session);
+    rc = find_in_parts(ctx, gap_ms, first, next, &part, &session);
     if (rc != 0) {
         return rc;
     }

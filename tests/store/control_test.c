@@ -59,6 +59,25 @@ static struct cb_control settings_of(char *page, size_t page_len, const char *zo
     };
 }
 
+/* The idle time of a site ends its sessions, from the place in the journal on where it was set. */
+static void test_idle_minutes(void **state) {
+    struct rig *rig = *state;
+    static char page[2];
+    const int64_t minute = INT64_C(29454000), minute_ms = minute * 60000;
+    rig_add(rig, "demo", 1, 1, minute_ms, 1, "page");
+    rig_add(rig, "demo", 1, 1, minute_ms + 25 * 60000, 2, "page");
+    rig_fold(rig);
+    assert_int_equal(rig_count(rig, "demo", "sessions", minute, minute + 120, NULL), 1);
+    control(rig, settings_of(page, sizeof(page), "UTC")); /* 20 minutes */
+    rig_add(rig, "demo", 1, 1, minute_ms + 44 * 60000, 3, "page");
+    rig_add(rig, "demo", 1, 1, minute_ms + 69 * 60000, 4, "page");
+    rig_add(rig, "shop", 1, 1, minute_ms, 1, "page");
+    rig_add(rig, "shop", 1, 1, minute_ms + 25 * 60000, 2, "page");
+    rig_fold(rig);
+    assert_int_equal(rig_count(rig, "demo", "sessions", minute, minute + 120, NULL), 2);
+    assert_int_equal(rig_count(rig, "shop", "sessions", minute, minute + 120, NULL), 1);
+}
+
 static void test_settings(void **state) {
     struct rig *rig = *state;
     static char page[CB_PAGE_SETTINGS_MAX];
@@ -256,8 +275,9 @@ static void test_audit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_status), RIG_TEST(test_settings),          RIG_TEST(test_tokens),
-        RIG_TEST(test_edits),  RIG_TEST(test_two_edits_at_once), RIG_TEST(test_audit),
+        RIG_TEST(test_status), RIG_TEST(test_settings), RIG_TEST(test_idle_minutes),
+        RIG_TEST(test_tokens), RIG_TEST(test_edits),    RIG_TEST(test_two_edits_at_once),
+        RIG_TEST(test_audit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
