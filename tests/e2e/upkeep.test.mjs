@@ -4,15 +4,31 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { apiJson, balanced, envelope, event, hex, post, totalsWith } from "../lib/client.mjs";
+import {
+  apiJson,
+  balanced,
+  envelope,
+  event,
+  hex,
+  post,
+  totalsWith,
+  until,
+} from "../lib/client.mjs";
 import { run, startServe, temporaryFolder } from "../lib/server.mjs";
 
 const backups = Number(process.env.CB_BACKUPS ?? 100);
 
-/** Posts batches until told to stop; acked is what was answered 204. */
+const EVENTS_PER_BACKUP = 1000; // poured meanwhile: without a bound each copy would be larger, so slower, so the next one larger
+
+/** Posts batches until told to stop, as many as were allowed; acked is what was answered 204. */
 async function pour(server, state) {
   const ids = { visitor: hex(16), producer: hex(8) };
   for (let seq = 1; !state.stop; seq += 20) {
+    if (state.acked >= state.allowed) {
+      await until(() => state.acked < state.allowed || state.stop, "the next backup", 60000);
+      seq -= 20;
+      continue;
+    }
     const events = Array.from({ length: 20 }, (_, i) => event(seq + i));
     assert.equal((await post(server, envelope(events, ids))).status, 204);
     state.acked += 20;
@@ -28,11 +44,12 @@ async function succeed(args) {
 test(`${backups} hot backups under load, each a whole prefix`, async (t) => {
   const s = await startServe(t);
   const copies = temporaryFolder(t);
-  const state = { stop: false, acked: 0 };
+  const state = { stop: false, acked: 0, allowed: 0 };
   const load = [pour(s, state), pour(s, state)];
   let most = 0;
   for (let i = 0; i < backups; i++) {
     const before = state.acked;
+    state.allowed += EVENTS_PER_BACKUP;
     const copy = join(copies, String(i));
     await succeed(["backup", "--data", s.dir, "--to", copy]);
     const report = await succeed(["verify", "--data", copy]);
