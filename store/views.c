@@ -40,6 +40,7 @@ struct cb_views {
     struct cb_db *db;
     unsigned tables[CB_TABLE_COUNT];
     uint64_t quota_bytes;
+    struct cb_zones *zones;
     int64_t measured_ms;
     _Atomic uint64_t room_bytes; /* as measured last */
     /* the batch */
@@ -121,9 +122,13 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
         return CB_ENOMEM;
     }
     crypto_shorthash_keygen(views->hash_key);
-    int rc = cb_db_open(folder, map_bytes, CB_TABLE_COUNT + 4, read_only, &views->db);
+    int rc = cb_zones_create(&views->zones);
     if (rc != 0) {
         goto err_after_views;
+    }
+    rc = cb_db_open(folder, map_bytes, CB_TABLE_COUNT + 4, read_only, &views->db);
+    if (rc != 0) {
+        goto err_after_zones;
     }
     struct cb_db_txn *txn;
     rc = cb_db_begin(views->db, !read_only, &txn);
@@ -150,6 +155,8 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
 
 err_after_db:
     cb_db_close(&views->db);
+err_after_zones:
+    cb_zones_destroy(&views->zones);
 err_after_views:
     free(views);
     return rc;
@@ -179,12 +186,17 @@ void cb_views_close(struct cb_views **views) {
     free_chunks(&(*views)->spare);
     free((*views)->slots);
     cb_db_close(&(*views)->db);
+    cb_zones_destroy(&(*views)->zones);
     free(*views);
     *views = NULL;
 }
 
 struct cb_db *cb_views_db(struct cb_views *views) {
     return views->db;
+}
+
+struct cb_zones *cb_views_zones(struct cb_views *views) {
+    return views->zones;
 }
 
 const char *cb_views_table_name(enum cb_table table) {

@@ -13,6 +13,7 @@
 
 #include "store/db.h"
 #include "store/key.h"
+#include "store/zone.h"
 
 enum { CB_VIEWS_VERSION = 2 };
 
@@ -94,6 +95,8 @@ CB_MUST_USE int cb_views_position(const struct cb_views *views, struct cb_db_txn
                                   uint64_t *position);
 
 /* ---- the fold's thread ---- */
+/* The zones that sites have, for their days. */
+struct cb_zones *cb_views_zones(struct cb_views *views);
 CB_MUST_USE int cb_views_begin(struct cb_views *views);
 /* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,

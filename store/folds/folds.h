@@ -29,6 +29,11 @@ CB_MUST_USE int cb_sites_set_state(struct cb_views *views, uint32_t site,
  * ends; origins and page, which no fold needs, are left empty. */
 CB_MUST_USE int cb_sites_settings(struct cb_views *views, uint32_t site, struct cb_settings *out);
 
+/* settings: the day of the site's zone, as it is set at this place in the journal, that a minute
+ * lies in. */
+CB_MUST_USE int cb_sites_day(struct cb_views *views, uint32_t site, uint32_t minute,
+                             struct cb_day *out);
+
 /* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
 CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);
 

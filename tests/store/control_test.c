@@ -119,6 +119,11 @@ static void test_settings(void **state) {
     assert_int_equal(cb_sites_settings(rig->views, shop, &settings), 0);
     assert_str(settings.zone, "UTC");
     assert_int_equal(settings.idle_minutes, CB_IDLE_MINUTES_DEFAULT);
+    struct cb_day day;
+    assert_int_equal(cb_sites_day(rig->views, demo, 10 * 1440, &day), 0);
+    assert_true(day.number == 10 && day.from == 10 * 1440 - 330); /* Kathmandu was 5:30 ahead */
+    assert_int_equal(cb_sites_day(rig->views, shop, 10 * 1440, &day), 0);
+    assert_true(day.number == 10 && day.from == 10 * 1440 && day.to == 11 * 1440);
     cb_views_abort(rig->views);
 }
 
