@@ -60,8 +60,10 @@ int cb_beacon_create(size_t body_max_bytes, struct cb_beacon **out) {
     /* A prop's msgpack takes at most twice its JSON ("a":1e1 becomes a double), that of a msgpack
      * body does not grow; each event adds its count. */
     size_t props_max = 2 * body_max_bytes + 3 * (size_t)CB_EVENTS_MAX;
+    /* Behind an event's props stands its referrer, which is a part of one of them. */
+    size_t kept_max = props_max + body_max_bytes;
     cb_draft_init(&b->draft, props_max);
-    cb_buf_init(&b->props, props_max);
+    cb_buf_init(&b->props, kept_max);
     b->events = calloc(CB_EVENTS_MAX, sizeof *b->events);
     b->refusals = calloc(CB_EVENTS_MAX, sizeof *b->refusals);
     int err =
@@ -255,8 +257,7 @@ static void check_visitor(struct cb_beacon *b) {
 static void check_envelope(struct cb_beacon *b, const struct cb_beacon_receipt *receipt) {
     memset(&b->envelope, 0, sizeof b->envelope);
     b->envelope.received_ms = receipt->received_ms;
-    b->envelope.device = receipt->device;
-    b->envelope.bot = receipt->bot;
+    cb_facts_put(&receipt->facts, &b->envelope);
     b->has_producer = (b->members & MEMBER_PRODUCER) && b->producer.type == CB_VALUE_STRING &&
                       cb_hex_decode(b->producer.s, b->envelope.producer, CB_PRODUCER_BYTES) == 0;
     if (b->site.len == 0)
@@ -312,27 +313,18 @@ static void check_events(struct cb_beacon *b) {
     b->ops->begin(&b->list, &walk);
     for (; b->ops->item(&walk, &value); index++) {
         struct cb_event *event = &b->events[b->n_events];
-        size_t before = b->props.len;
-        if (cb_draft_event(&b->draft, b->ops, &value, sent_ms, b->envelope.has_visitor, event) ==
-                CB_REFUSE_NONE &&
-            cb_draft_props(&b->draft, &b->props))
-            cb_draft_blame(&b->draft, CB_REFUSE_TOO_LARGE, "the envelope's props are too large",
-                           "props");
+        cb_draft_event(&b->draft, b->ops, &value, sent_ms, b->envelope.has_visitor, event);
+        cb_draft_keep(&b->draft, event, &b->props);
         if (b->draft.fault.refusal != CB_REFUSE_NONE) {
             refuse(b, &b->draft.fault, index, 1, event->seq);
             continue;
         }
-        event->props.len = b->props.len - before;
         b->n_events++;
     }
     /* The buffer may have moved while it grew: only now do its addresses hold. */
     size_t at = 0;
-    for (uint32_t i = 0; i < b->n_events; i++) {
-        if (b->events[i].props.len) {
-            b->events[i].props.p = b->props.data + at;
-            at += b->events[i].props.len;
-        }
-    }
+    for (uint32_t i = 0; i < b->n_events; i++)
+        cb_draft_place(&b->events[i], b->props.data, &at);
     b->envelope.n_events = b->n_events;
 }
 

@@ -12,6 +12,7 @@
 #define CB_INGEST_BEACON_H
 
 #include "ingest/draft.h"
+#include "ingest/facts.h"
 #include "proto/json_parser.h"
 
 enum cb_beacon_format {
@@ -26,8 +27,7 @@ enum cb_beacon_format cb_beacon_format_of(const struct cb_str *content_type);
 /* What ingest knows of an envelope beside its body. */
 struct cb_beacon_receipt {
     int64_t received_ms;
-    unsigned device; /* enum cb_device, from the user agent */
-    bool bot;
+    struct cb_facts facts;
     bool site_known;
     bool origin_refused; /* the request is of a page that may not use the site */
 };

@@ -18,48 +18,141 @@ enum mark {
     TELEVISION = 128,
 };
 
+/* The bots are those that run a page's scripts, or look so: chosen from the instances of
+ * github.com/monperrus/crawler-user-agents (MIT, of July 2026), besides the words that most bots
+ * have. To take one in, add its row and a user agent of it in the test. */
 static const struct {
     const char *text; /* lower case */
     unsigned mark;
+    enum cb_browser browser;
 } tokens[] = {
     /* sorted by their first letter */
-    {"android", ANDROID},
-    {"bot", BOT_WORD},
-    {"bots", BOT_WORD},
-    {"bingpreview", BOT},
-    {"crawl", BOT},
-    {"cros", DESKTOP},
-    {"facebookexternalhit", BOT},
-    {"google-inspectiontool", BOT},
-    {"googleother", BOT},
-    {"headless", BOT},
-    {"ia_archiver", BOT},
-    {"ipad", TABLET},
-    {"iphone", PHONE},
-    {"ipod", PHONE},
-    {"kindle", TABLET},
-    {"lighthouse", BOT},
-    {"macintosh", DESKTOP},
-    {"mediapartners-google", BOT},
-    {"mobi", MOBILE},
-    {"opera mini", PHONE},
-    {"phantomjs", BOT},
-    {"pingdom", BOT},
-    {"playbook", TABLET},
-    {"prerender", BOT},
-    {"silk/", TABLET},
-    {"slurp", BOT},
-    {"smart-tv", TELEVISION},
-    {"smarttv", TELEVISION},
-    {"spider", BOT},
-    {"tablet", TABLET},
-    {"uptimerobot", BOT},
-    {"windows nt", DESKTOP},
-    {"windows phone", PHONE},
-    {"x11", DESKTOP},
+    {"acunetix", BOT, 0},
+    {"alertsite", BOT, 0},
+    {"android", ANDROID, 0},
+    {"archivebox", BOT, 0},
+    {"bingpreview", BOT, 0},
+    {"bot", BOT_WORD, 0},
+    {"bots", BOT_WORD, 0},
+    {"brandverity", BOT, 0},
+    {"censysinspect", BOT, 0},
+    {"chatgpt-user", BOT, 0},
+    {"checkly", BOT, 0},
+    {"chrome/", 0, CB_BROWSER_CHROME},
+    {"chromium/", 0, CB_BROWSER_CHROME},
+    {"claude-user", BOT, 0},
+    {"cloudflare-", BOT, 0},
+    {"contentking", BOT, 0},
+    {"crawl", BOT, 0},
+    {"crios/", 0, CB_BROWSER_CHROME},
+    {"cros", DESKTOP, 0},
+    {"dareboost", BOT, 0},
+    {"datadogsynthetics", BOT, 0},
+    {"ddg/", 0, CB_BROWSER_DUCKDUCKGO},
+    {"dotcom-monitor", BOT, 0},
+    {"duckduckgo/", 0, CB_BROWSER_DUCKDUCKGO},
+    {"edg/", 0, CB_BROWSER_EDGE},
+    {"edga/", 0, CB_BROWSER_EDGE},
+    {"edge/", 0, CB_BROWSER_EDGE},
+    {"edgios/", 0, CB_BROWSER_EDGE},
+    {"facebookexternalhit", BOT, 0},
+    {"feedfetcher", BOT, 0},
+    {"firefox/", 0, CB_BROWSER_FIREFOX},
+    {"flipboardproxy", BOT, 0},
+    {"fxios/", 0, CB_BROWSER_FIREFOX},
+    {"gemini-deep-research", BOT, 0},
+    {"ghost inspector", BOT, 0},
+    {"google favicon", BOT, 0},
+    {"google web preview", BOT, 0},
+    {"google-agent", BOT, 0},
+    {"google-inspectiontool", BOT, 0},
+    {"google-site-verification", BOT, 0},
+    {"google-structured-data", BOT, 0},
+    {"googleagent", BOT, 0},
+    {"googleother", BOT, 0},
+    {"gtmetrix", BOT, 0},
+    {"headless", BOT, 0},
+    {"heritrix", BOT, 0},
+    {"httrack", BOT, 0},
+    {"huaweibrowser/", 0, CB_BROWSER_HUAWEI},
+    {"ia_archiver", BOT, 0},
+    {"ipad", TABLET, 0},
+    {"iphone", PHONE, 0},
+    {"ipod", PHONE, 0},
+    {"kindle", TABLET, 0},
+    {"lighthouse", BOT, 0},
+    {"macintosh", DESKTOP, 0},
+    {"manus-user", BOT, 0},
+    {"mediapartners-google", BOT, 0},
+    {"meta-externalagent", BOT, 0},
+    {"meta-externalfetcher", BOT, 0},
+    {"miuibrowser/", 0, CB_BROWSER_MIUI},
+    {"mobi", MOBILE, 0},
+    {"mqqbrowser/", 0, CB_BROWSER_QQ},
+    {"msie ", 0, CB_BROWSER_EXPLORER},
+    {"nessus", BOT, 0},
+    {"netcraft", BOT, 0},
+    {"newrelicsynthetics", BOT, 0},
+    {"nikto", BOT, 0},
+    {"opera", 0, CB_BROWSER_OPERA},
+    {"opera mini", PHONE, 0},
+    {"opios/", 0, CB_BROWSER_OPERA},
+    {"opr/", 0, CB_BROWSER_OPERA},
+    {"opt/", 0, CB_BROWSER_OPERA},
+    {"pagespeed", BOT, 0},
+    {"perplexity-user", BOT, 0},
+    {"phantomjs", BOT, 0},
+    {"pingdom", BOT, 0},
+    {"playbook", TABLET, 0},
+    {"playwright", BOT, 0},
+    {"prerender", BOT, 0},
+    {"ptst/", BOT, 0},
+    {"puppeteer", BOT, 0},
+    {"qqbrowser/", 0, CB_BROWSER_QQ},
+    {"qualys", BOT, 0},
+    {"safari/", 0, CB_BROWSER_SAFARI},
+    {"samsungbrowser/", 0, CB_BROWSER_SAMSUNG},
+    {"selenium", BOT, 0},
+    {"silk/", TABLET, CB_BROWSER_SILK},
+    {"silktide", BOT, 0},
+    {"site24x7", BOT, 0},
+    {"sitebulb", BOT, 0},
+    {"siteimprove", BOT, 0},
+    {"skypeuripreview", BOT, 0},
+    {"slurp", BOT, 0},
+    {"smart-tv", TELEVISION, 0},
+    {"smarttv", TELEVISION, 0},
+    {"spider", BOT, 0},
+    {"statuscake", BOT, 0},
+    {"tablet", TABLET, 0},
+    {"thousandeyes", BOT, 0},
+    {"trident/", 0, CB_BROWSER_EXPLORER},
+    {"ubrowser/", 0, CB_BROWSER_UC},
+    {"ucbrowser/", 0, CB_BROWSER_UC},
+    {"uptimerobot", BOT, 0},
+    {"virustotal", BOT, 0},
+    {"vivaldi/", 0, CB_BROWSER_VIVALDI},
+    {"vkshare", BOT, 0},
+    {"whale/", 0, CB_BROWSER_WHALE},
+    {"windows nt", DESKTOP, 0},
+    {"windows phone", PHONE, 0},
+    {"x11", DESKTOP, 0},
+    {"y!j", BOT, 0},
+    {"yabrowser/", 0, CB_BROWSER_YANDEX},
+    {"yahoo link preview", BOT, 0},
+    {"zgrab", BOT, 0},
 };
 
 enum { N_TOKENS = sizeof tokens / sizeof *tokens };
+
+/* Which browser it is when an agent names several, as most do: those that are built on another
+ * come before it. */
+static const enum cb_browser ranks[] = {
+    CB_BROWSER_EDGE,    CB_BROWSER_OPERA,    CB_BROWSER_SAMSUNG, CB_BROWSER_YANDEX,
+    CB_BROWSER_UC,      CB_BROWSER_VIVALDI,  CB_BROWSER_SILK,    CB_BROWSER_HUAWEI,
+    CB_BROWSER_MIUI,    CB_BROWSER_QQ,       CB_BROWSER_WHALE,   CB_BROWSER_DUCKDUCKGO,
+    CB_BROWSER_FIREFOX, CB_BROWSER_EXPLORER, CB_BROWSER_CHROME,  CB_BROWSER_SAFARI,
+};
 
 static unsigned char lower(char c) {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
@@ -98,9 +191,11 @@ static void index_tokens(uint8_t first[27]) {
     assert(i == N_TOKENS); /* they are sorted */
 }
 
-static unsigned marks_of(struct cb_str ua) {
+/* *browsers: a bit for each that is named. */
+static unsigned marks_of(struct cb_str ua, unsigned *browsers) {
     uint8_t first[27];
     unsigned marks = 0;
+    *browsers = 0;
     index_tokens(first);
     for (size_t at = 0; at < ua.len; at++) {
         unsigned letter = (unsigned)lower(ua.p[at]) - 'a';
@@ -108,19 +203,29 @@ static unsigned marks_of(struct cb_str ua) {
             continue;
         for (unsigned i = first[letter]; i < first[letter + 1]; i++) {
             size_t len = matches(ua.p + at, ua.len - at, tokens[i].text);
-            if (len && (tokens[i].mark != BOT_WORD || ends_bot_word(ua, at, len)))
-                marks |= tokens[i].mark;
+            if (!len || (tokens[i].mark == BOT_WORD && !ends_bot_word(ua, at, len)))
+                continue;
+            marks |= tokens[i].mark;
+            *browsers |= 1u << tokens[i].browser;
         }
     }
     return marks;
+}
+
+static enum cb_browser browser_of(unsigned browsers) {
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
+        if (browsers & 1u << ranks[i])
+            return ranks[i];
+    return CB_BROWSER_UNKNOWN;
 }
 
 struct cb_device_verdict cb_device_of(struct cb_str user_agent) {
     struct cb_str ua = user_agent;
     if (ua.len > LOOKED_AT_MAX)
         ua.len = LOOKED_AT_MAX;
-    unsigned marks = marks_of(ua);
-    struct cb_device_verdict out = {CB_DEVICE_UNKNOWN, (marks & (BOT | BOT_WORD)) != 0};
+    unsigned browsers, marks = marks_of(ua, &browsers);
+    struct cb_device_verdict out = {CB_DEVICE_UNKNOWN, browser_of(browsers),
+                                    (marks & (BOT | BOT_WORD)) != 0};
     if (marks & TELEVISION)
         out.device = CB_DEVICE_UNKNOWN;
     else if (marks & TABLET)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * device.h: a user agent to its class of device and the bot verdict, from a small list of tokens.
+ * device.h: a user agent to its class of device, its family of browsers and the bot verdict, from a
+ * small list of tokens.
  *
  * Pure. Any thread. */
 #ifndef CB_INGEST_DEVICE_H
@@ -9,7 +10,8 @@
 
 struct cb_device_verdict {
     enum cb_device device; /* never CB_DEVICE_SERVER: that follows from the envelope */
-    bool bot;              /* it says itself that it is no person's browser */
+    enum cb_browser browser;
+    bool bot; /* it says itself that it is no person's browser */
 };
 
 /* user_agent may be empty. */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <strings.h>
 
+#include "ingest/referrer.h"
 #include "proto/pack.h"
 
 enum member {
@@ -31,6 +32,7 @@ void cb_draft_fini(struct cb_draft *draft) {
 void cb_draft_begin(struct cb_draft *draft) {
     cb_buf_clear(&draft->pairs);
     draft->n_props = 0;
+    draft->referrer_len = 0;
     draft->fault = (struct cb_fault){CB_REFUSE_NONE, NULL, NULL};
 }
 
@@ -101,23 +103,50 @@ void cb_draft_prop(struct cb_draft *draft, struct cb_str key, const struct cb_va
         }
     }
     draft->keys[draft->n_props++] = key;
+    if (cb_str_is(key, "referrer") && value->type == CB_VALUE_STRING && value->s.len) {
+        memcpy(draft->referrer, value->s.p, value->s.len);
+        draft->referrer_len = value->s.len;
+    }
     if (msgpack_pack_str_with_body(&draft->packer, key.p, key.len) ||
         pack_scalar(&draft->packer, value))
         cb_draft_blame(draft, CB_REFUSE_TOO_LARGE, "the event's props are too large", "props");
 }
 
-int cb_draft_props(const struct cb_draft *draft, struct cb_buf *out) {
+static int append_props(const struct cb_draft *draft, struct cb_buf *out) {
     if (draft->n_props == 0)
         return 0;
-    size_t before = out->len;
     msgpack_packer packer;
     msgpack_packer_init(&packer, out, cb_pack_write);
     int err = msgpack_pack_map(&packer, draft->n_props) ? CB_ENOMEM : 0;
+    return err ? err : cb_buf_append(out, draft->pairs.data, draft->pairs.len);
+}
+
+void cb_draft_keep(struct cb_draft *draft, struct cb_event *event, struct cb_buf *out) {
+    char host[CB_REFERRER_MAX];
+    size_t before = out->len, len = 0;
+    if (faulty(draft))
+        return;
+    if (event->name_code != CB_NAME_SET && event->name_code != CB_NAME_GET)
+        len = cb_referrer_of((struct cb_str){draft->referrer, draft->referrer_len}, event->page,
+                             host);
+    int err = append_props(draft, out);
+    event->props.len = err ? 0 : out->len - before;
     if (!err)
-        err = cb_buf_append(out, draft->pairs.data, draft->pairs.len);
-    if (err)
+        err = cb_buf_append(out, host, len);
+    if (err) {
         out->len = before;
-    return err;
+        cb_draft_blame(draft, CB_REFUSE_TOO_LARGE, "the props are too large", "props");
+        return;
+    }
+    event->referrer.len = len;
+}
+
+void cb_draft_place(struct cb_event *event, const char *data, size_t *at) {
+    struct cb_str *const parts[] = {&event->props, &event->referrer};
+    for (size_t i = 0; i < 2; i++) {
+        parts[i]->p = parts[i]->len ? data + *at : NULL;
+        *at += parts[i]->len;
+    }
 }
 
 static void field_of(struct cb_draft *draft, const struct cb_value *key,

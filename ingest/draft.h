@@ -22,7 +22,9 @@ struct cb_draft {
     msgpack_packer packer;
     unsigned n_props;
     struct cb_str keys[CB_PROPS_MAX];
-    struct cb_fault fault; /* the first thing that is wrong */
+    size_t referrer_len;              /* 0: none of its props says where the visitor came from */
+    char referrer[CB_PROP_VALUE_MAX]; /* … as the page wrote it */
+    struct cb_fault fault;            /* the first thing that is wrong */
 };
 
 /* props_max_bytes bounds what the props of one event may take. packer keeps the draft's address:
@@ -37,9 +39,13 @@ void cb_draft_prop(struct cb_draft *draft, struct cb_str key, const struct cb_va
 /* Notes a fault unless there is one already. */
 void cb_draft_blame(struct cb_draft *draft, enum cb_refusal refusal, const char *message,
                     const char *field);
-/* Appends the event's props to out, as they stand in frames; nothing when there are none.
- * Errors: CB_ETOOBIG, CB_ENOMEM. */
-CB_MUST_USE int cb_draft_props(const struct cb_draft *draft, struct cb_buf *out);
+/* Appends the event's props to out, as they stand in frames, and behind them its referrer (the host
+ * of the prop of that name, where it is not the page's own); sets their lengths in the event.
+ * Nothing of an event with a fault. What is too large goes to draft->fault. */
+void cb_draft_keep(struct cb_draft *draft, struct cb_event *event, struct cb_buf *out);
+/* Sets where they stand, once out does not move any more: *at is the event's place in it, and then
+ * that of the next. */
+void cb_draft_place(struct cb_event *event, const char *data, size_t *at);
 
 /* Sets name, key and value by the rules of names and of set and get; key and value are NULL where
  * the event has none. Of other names they are props. */
@@ -47,7 +53,7 @@ void cb_draft_name(struct cb_draft *draft, struct cb_str name, const struct cb_v
                    const struct cb_value *value, bool has_visitor, struct cb_event *out);
 void cb_draft_page(struct cb_draft *draft, struct cb_str page, struct cb_event *out);
 
-/* Reads a whole event, all but its props, which cb_draft_props hands out afterwards. sent_ms is the
+/* Reads a whole event, all but its props, which cb_draft_keep keeps afterwards. sent_ms is the
  * envelope's. seq is out->seq, 0 where it is not legible, also when the event is refused.
  * out's strings belong to the body. Returns draft->fault.refusal. */
 enum cb_refusal cb_draft_event(struct cb_draft *draft, const struct cb_value_ops *ops,

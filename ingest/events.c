@@ -4,7 +4,6 @@
  * goes into a frame as well: the books hold it, and its answer waits for the same ack. */
 #include "ingest/events.h"
 
-#include "ingest/device.h"
 #include "ingest/reply.h"
 #include "proto/metric.h"
 
@@ -119,10 +118,8 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
         cb_reply_busy(req);
         return;
     }
-    const struct cb_str *agent = cb_http_header(req, "user-agent");
-    struct cb_device_verdict device = cb_device_of(agent ? *agent : (struct cb_str){NULL, 0});
-    struct cb_beacon_receipt receipt = {
-        .received_ms = req->received_ms, .device = device.device, .bot = device.bot};
+    struct cb_beacon_receipt receipt = {.received_ms = req->received_ms};
+    cb_facts_read(req, w->proxies, w->geo, &receipt.facts);
     uint64_t index = 0;
     bool gone = false;
     cb_verdict_clear(&w->verdict);

@@ -18,6 +18,7 @@ struct cb_ingest {
     unsigned n_workers, n_threads;
     struct cb_worker **workers;
     pthread_t *threads;
+    struct cb_geo *geo; /* read-only */
     char address[300];
 };
 
@@ -76,6 +77,7 @@ static int workers_create(struct cb_ingest *in, const struct cb_opts *opts,
                                &in->workers[in->n_workers], sentence);
         if (err)
             return err;
+        in->workers[in->n_workers]->geo = in->geo;
         port = cb_http_port(in->workers[0]->http);
     }
     snprintf(in->address, sizeof in->address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host,
@@ -100,6 +102,8 @@ int cb_ingest_setup(const struct cb_opts *opts, const struct cb_link_url *url,
         in->threads = calloc(n, sizeof *in->threads);
     }
     err = in && in->workers && in->threads ? 0 : CB_ENOMEM;
+    if (!err)
+        err = cb_geo_open(opts->geo, &in->geo, sentence);
     if (!err)
         err = workers_create(in, opts, url, n, sentence);
     if (!err)
@@ -129,6 +133,7 @@ void cb_ingest_teardown(struct cb_ingest **ingest) {
         pthread_join(in->threads[i], NULL);
     for (unsigned i = 0; i < in->n_workers; i++)
         cb_worker_destroy(&in->workers[i]);
+    cb_geo_close(&in->geo);
     free(in->workers);
     free(in->threads);
     free(in);

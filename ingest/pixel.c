@@ -3,7 +3,6 @@
  * nothing: no page shows a picture by it. */
 #include "ingest/pixel.h"
 
-#include "ingest/device.h"
 #include "ingest/events.h"
 #include "ingest/reply.h"
 #include "proto/metric.h"
@@ -194,20 +193,19 @@ static void refuse(struct cb_worker *w, struct cb_ticket *ticket, const struct s
 static void take(struct cb_worker *w, struct cb_http_req *req, struct cb_ticket *ticket,
                  struct shot *shot, struct cb_site *site) {
     struct cb_beacon *b = w->beacon;
-    const struct cb_str *agent = cb_http_header(req, "user-agent");
-    struct cb_device_verdict device = cb_device_of(agent ? *agent : (struct cb_str){NULL, 0});
-    struct cb_envelope envelope = {.site = shot->site,
-                                   .received_ms = req->received_ms,
-                                   .device = device.device,
-                                   .bot = device.bot,
-                                   .n_events = 1};
+    struct cb_facts facts;
+    struct cb_envelope envelope = {
+        .site = shot->site, .received_ms = req->received_ms, .n_events = 1};
+    cb_facts_read(req, w->proxies, w->geo, &facts);
+    cb_facts_put(&facts, &envelope);
     if (shot->has_producer) {
         memcpy(envelope.producer, shot->producer, sizeof envelope.producer);
     } else {
         memcpy(envelope.producer, site->pixel_producer, sizeof envelope.producer);
         shot->event.seq = ++site->pixel_seq;
     }
-    shot->event.props = (struct cb_str){b->props.data, b->props.len};
+    size_t at = 0;
+    cb_draft_place(&shot->event, b->props.data, &at);
     cb_batch_add(w->batch, ticket, &envelope, &shot->event, 1);
     struct cb_batch_reply reply = {
         .status = 200, .headers = PICTURE_HEADERS, .body = picture, .len = sizeof picture};
@@ -246,8 +244,7 @@ void cb_pixel_handle(struct cb_worker *w, struct cb_http_req *req, bool settled)
         }
     }
     cb_buf_clear(&w->beacon->props);
-    if (cb_draft_props(draft, &w->beacon->props))
-        blame(draft, CB_REFUSE_TOO_LARGE, "the event's props are too large", "props");
+    cb_draft_keep(draft, &shot.event, &w->beacon->props);
     if (state == CB_SITE_UNAVAILABLE || cb_batch_open(w->batch, req, req->query.len, &ticket)) {
         cb_reply_busy(req);
         return;

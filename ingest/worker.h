@@ -9,6 +9,7 @@
 
 #include "ingest/batch.h"
 #include "ingest/beacon.h"
+#include "ingest/geo.h"
 #include "ingest/limit.h"
 #include "ingest/lookup.h"
 #include "ingest/verdict.h"
@@ -23,6 +24,7 @@ struct cb_worker {
     struct cb_beacon *beacon;
     struct cb_limit *limit;
     struct cb_proxies *proxies;
+    const struct cb_geo *geo; /* all threads' (ingest.c); NULL: no countries */
     struct cb_verdict verdict;
     struct cb_hold *holds; /* requests that wait for answers to asks */
     /* readyz: what the store last said of itself */

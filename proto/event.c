@@ -18,6 +18,21 @@ static const struct {
 #undef CB_FIELD_ROW
 };
 
+#define CB_NUMBER_TEXT(symbol, number, text) [number] = (text),
+static const char *const devices[CB_DEVICE_MAX + 1] = {CB_DEVICES(CB_NUMBER_TEXT)};
+static const char *const browsers[CB_BROWSER_MAX + 1] = {CB_BROWSERS(CB_NUMBER_TEXT)};
+#undef CB_NUMBER_TEXT
+
+const char *cb_device_text(unsigned device) {
+    const char *text = device <= CB_DEVICE_MAX ? devices[device] : NULL;
+    return text ? text : devices[CB_DEVICE_UNKNOWN];
+}
+
+const char *cb_browser_text(unsigned browser) {
+    const char *text = browser <= CB_BROWSER_MAX ? browsers[browser] : NULL;
+    return text ? text : browsers[CB_BROWSER_UNKNOWN];
+}
+
 unsigned cb_event_name_code(struct cb_str name) {
     for (unsigned code = 1; code <= CB_NAME_KNOWN_MAX; code++) {
         if (cb_str_eq(name, names[code])) {
@@ -63,6 +78,31 @@ bool cb_site_name_valid(struct cb_str text) {
         }
     }
     return true;
+}
+
+static bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
+
+bool cb_language_valid(struct cb_str text) {
+    return (text.len == 2 || text.len == 3) && is_lower(text.p[0]) && is_lower(text.p[1]) &&
+           (text.len == 2 || is_lower(text.p[2]));
+}
+
+bool cb_referrer_valid(struct cb_str text) {
+    if (text.len == 0 || text.len > CB_REFERRER_MAX) {
+        return false;
+    }
+    bool is_ip6 = text.p[0] == '[';
+    for (size_t i = is_ip6 ? 1 : 0; i < text.len - (is_ip6 ? 1 : 0); i++) {
+        char c = text.p[i];
+        bool ok =
+            is_lower(c) || is_digit(c) || c == '.' || (is_ip6 ? c == ':' : c == '-' || c == '_');
+        if (!ok) {
+            return false;
+        }
+    }
+    return !is_ip6 || (text.len > 2 && text.p[text.len - 1] == ']');
 }
 
 int cb_field_of(struct cb_str key) {

@@ -22,6 +22,9 @@ enum {
     CB_VISITOR_BYTES = 16,    /* a visitor's id, and its hash */
     CB_PRODUCER_BYTES = 8,    /* a producer's id */
     CB_DEVICE_MAX = 7,        /* device classes stay below 8 */
+    CB_BROWSER_MAX = 31,      /* browser families stay below 32 */
+    CB_LANGUAGE_MAX = 3,      /* letters of a language's primary subtag: 2 or 3 */
+    CB_REFERRER_MAX = 253,    /* bytes of a referring host, as in DNS */
 };
 
 #define CB_SEQ_MAX ((UINT64_C(1) << 53) - 1)             /* numbers of a producer: 1 … 2^53-1 */
@@ -64,25 +67,51 @@ enum cb_field {
         CB_FIELD_COUNT = 4
 };
 
-enum cb_device {
-    CB_DEVICE_UNKNOWN = 0,
-    CB_DEVICE_DESKTOP = 1,
-    CB_DEVICE_MOBILE = 2,
-    CB_DEVICE_TABLET = 3,
-    CB_DEVICE_SERVER = 4
-};
+/* Classes of devices and families of browsers. Numbers stand on the wire and on disk, texts in
+ * reports. X(symbol, number, text). */
+#define CB_DEVICES(X)                                                                              \
+    X(CB_DEVICE_UNKNOWN, 0, "unknown")                                                             \
+    X(CB_DEVICE_DESKTOP, 1, "desktop")                                                             \
+    X(CB_DEVICE_MOBILE, 2, "mobile")                                                               \
+    X(CB_DEVICE_TABLET, 3, "tablet")                                                               \
+    X(CB_DEVICE_SERVER, 4, "server")
+
+#define CB_BROWSERS(X)                                                                             \
+    X(CB_BROWSER_UNKNOWN, 0, "unknown")                                                            \
+    X(CB_BROWSER_CHROME, 1, "chrome")                                                              \
+    X(CB_BROWSER_SAFARI, 2, "safari")                                                              \
+    X(CB_BROWSER_FIREFOX, 3, "firefox")                                                            \
+    X(CB_BROWSER_EDGE, 4, "edge")                                                                  \
+    X(CB_BROWSER_OPERA, 5, "opera")                                                                \
+    X(CB_BROWSER_SAMSUNG, 6, "samsung")                                                            \
+    X(CB_BROWSER_EXPLORER, 7, "explorer")                                                          \
+    X(CB_BROWSER_YANDEX, 8, "yandex")                                                              \
+    X(CB_BROWSER_UC, 9, "uc")                                                                      \
+    X(CB_BROWSER_VIVALDI, 10, "vivaldi")                                                           \
+    X(CB_BROWSER_DUCKDUCKGO, 11, "duckduckgo")                                                     \
+    X(CB_BROWSER_SILK, 12, "silk")                                                                 \
+    X(CB_BROWSER_HUAWEI, 13, "huawei")                                                             \
+    X(CB_BROWSER_MIUI, 14, "miui")                                                                 \
+    X(CB_BROWSER_QQ, 15, "qq")                                                                     \
+    X(CB_BROWSER_WHALE, 16, "whale")
+
+#define CB_NUMBER_ENUM(symbol, number, text) symbol = (number),
+enum cb_device { CB_DEVICES(CB_NUMBER_ENUM) };
+enum cb_browser { CB_BROWSERS(CB_NUMBER_ENUM) };
+#undef CB_NUMBER_ENUM
 
 /* One event. The strings belong to whoever filled it (a request's body, a frame) and live as long
  * as that. */
 struct cb_event {
     uint64_t seq;   /* 1 … CB_SEQ_MAX, given by the producer */
     int64_t age_ms; /* sent - at, 0 … CB_AGE_MAX_MS; true time = envelope's received_ms - age_ms */
-    unsigned name_code;  /* enum cb_event_name */
-    struct cb_str name;  /* always set, also for known names (then static) */
-    struct cb_str page;  /* empty when there is none */
-    struct cb_str key;   /* set and get: the field's key, else empty */
-    struct cb_str value; /* set: the value, else empty */
-    struct cb_str props; /* a msgpack map of scalar values, or empty; as in WIRE.md, "Props" */
+    unsigned name_code;     /* enum cb_event_name */
+    struct cb_str name;     /* always set, also for known names (then static) */
+    struct cb_str page;     /* empty when there is none */
+    struct cb_str key;      /* set and get: the field's key, else empty */
+    struct cb_str value;    /* set: the value, else empty */
+    struct cb_str props;    /* a msgpack map of scalar values, or empty; as in WIRE.md, "Props" */
+    struct cb_str referrer; /* the host that the visitor came from (cb_referrer_valid), or empty */
 };
 
 /* What the events of one sender have in common. */
@@ -91,10 +120,12 @@ struct cb_envelope {
     uint8_t visitor[CB_VISITOR_BYTES]; /* the hash of invariant 7; see has_visitor */
     bool has_visitor;                  /* false for events without one (a server's, the pixel) */
     uint8_t producer[CB_PRODUCER_BYTES];
-    int64_t received_ms; /* ingest's wall clock when the request was complete */
-    unsigned device;     /* enum cb_device */
-    bool bot;            /* the verdict of ingest */
-    char country[3];     /* ISO 3166 alpha-2, or "" where unknown */
+    int64_t received_ms;                /* ingest's wall clock when the request was complete */
+    unsigned device;                    /* enum cb_device */
+    bool bot;                           /* the verdict of ingest */
+    char country[3];                    /* ISO 3166 alpha-2, or "" where unknown */
+    char language[CB_LANGUAGE_MAX + 1]; /* BCP 47 primary subtag, lower case, or "" */
+    unsigned browser;                   /* enum cb_browser */
     uint32_t n_events;
 };
 
@@ -113,6 +144,14 @@ struct cb_str cb_event_name_text(unsigned code);
 /* True when text obeys the rule of an event's (and a prop key's) name. */
 bool cb_event_name_valid(struct cb_str text);
 bool cb_site_name_valid(struct cb_str text);
+/* Two or three letters, lower case. */
+bool cb_language_valid(struct cb_str text);
+/* A host as a browser writes it: lower case, no port; an IPv6 address in its brackets. */
+bool cb_referrer_valid(struct cb_str text);
+
+/* The texts of a device and a browser; that of unknown for a number that is none of ours. */
+const char *cb_device_text(unsigned device);
+const char *cb_browser_text(unsigned browser);
 
 /* The field of a key, or CB_ENOENT (negative). */
 int cb_field_of(struct cb_str key);

@@ -32,25 +32,31 @@ static void take_name(struct cb_pack_reader *r, struct cb_event *event) {
     }
 }
 
+static bool has_key(unsigned name_code) {
+    return name_code == CB_NAME_SET || name_code == CB_NAME_GET;
+}
+
 /* Whether an event of this name may have n values. */
-static bool event_values_ok(unsigned name_code, uint32_t n) {
+static bool event_values_ok(unsigned version, unsigned name_code, uint32_t n) {
     if (name_code == CB_NAME_SET) {
         return n == CB_EVENT_SET_VALUES;
     }
     if (name_code == CB_NAME_GET) {
         return n == CB_EVENT_GET_VALUES;
     }
-    return n >= CB_EVENT_VALUES_MIN && n <= CB_EVENT_VALUES_MAX;
+    return n >= CB_EVENT_VALUES_MIN &&
+           n <= (version == 1 ? (uint32_t)CB_EVENT_VALUES_MAX_V1 : CB_EVENT_VALUES_MAX);
 }
 
 /* checked: props were validated before, so they are only stepped over. */
-static inline bool take_event(struct cb_pack_reader *r, bool checked, struct cb_event *event) {
+static inline bool take_event(struct cb_pack_reader *r, unsigned version, bool checked,
+                              struct cb_event *event) {
     uint32_t n = cb_pack_array(r, CB_EVENT_SET_VALUES);
     event->seq = cb_pack_uint(r, CB_SEQ_MAX);
     take_name(r, event);
     event->age_ms = (int64_t)cb_pack_uint(r, (uint64_t)CB_AGE_MAX_MS);
-    event->page = event->props = event->key = event->value = no_str;
-    if (!event_values_ok(event->name_code, n)) {
+    event->page = event->props = event->key = event->value = event->referrer = no_str;
+    if (!event_values_ok(version, event->name_code, n)) {
         cb_pack_fail(r);
         return false;
     }
@@ -63,8 +69,13 @@ static inline bool take_event(struct cb_pack_reader *r, bool checked, struct cb_
             event->props = no_str;
         }
     }
-    if (n > 5) {
+    if (n > 5 && has_key(event->name_code)) {
         event->key = cb_pack_str(r, SIZE_MAX);
+    } else if (n > 5) {
+        event->referrer = cb_pack_str(r, CB_REFERRER_MAX);
+        if (event->referrer.len == 0) {
+            cb_pack_fail(r); /* none is left out */
+        }
     }
     if (n > 6) {
         event->value = cb_pack_str(r, SIZE_MAX);
@@ -80,11 +91,12 @@ bool cb_frame_event_ok(const struct cb_event *e) {
     if (e->name_code == CB_NAME_CUSTOM && !cb_event_name_valid(e->name)) {
         return false;
     }
-    if (e->name_code != CB_NAME_SET && e->name_code != CB_NAME_GET) {
-        return e->key.len == 0 && e->value.len == 0;
+    if (!has_key(e->name_code)) {
+        return e->key.len == 0 && e->value.len == 0 &&
+               (e->referrer.len == 0 || cb_referrer_valid(e->referrer));
     }
     int field = cb_field_of(e->key);
-    if (field < 0 || (e->name_code == CB_NAME_GET && e->value.len > 0)) {
+    if (field < 0 || e->referrer.len > 0 || (e->name_code == CB_NAME_GET && e->value.len > 0)) {
         return false;
     }
     size_t chars_max = cb_field_max_chars((unsigned)field);
@@ -103,7 +115,9 @@ static bool country_ok(const char country[3]) {
 bool cb_frame_envelope_ok(const struct cb_envelope *e) {
     return cb_site_name_valid(e->site) && e->received_ms >= 0 &&
            e->received_ms <= CB_FRAME_TIME_MAX_MS && e->device <= CB_DEVICE_MAX &&
-           country_ok(e->country);
+           country_ok(e->country) &&
+           (e->language[0] == 0 || cb_language_valid(cb_str_of(e->language))) &&
+           e->browser <= CB_BROWSER_MAX;
 }
 
 static void take_fixed_bin(struct cb_pack_reader *r, uint8_t *out, size_t len) {
@@ -149,6 +163,17 @@ static uint32_t take_envelope(struct cb_pack_reader *r, const struct cb_frame *f
     } else if (country.len != 0) {
         cb_pack_fail(r);
     }
+    memset(e->language, 0, sizeof e->language);
+    e->browser = CB_BROWSER_UNKNOWN;
+    if (frame->version > 1) {
+        struct cb_str language = cb_pack_str(r, CB_LANGUAGE_MAX);
+        if (language.len > 0 && !cb_language_valid(language)) {
+            cb_pack_fail(r);
+        } else if (language.len > 0) {
+            memcpy(e->language, language.p, language.len);
+        }
+        e->browser = (unsigned)cb_pack_uint(r, CB_BROWSER_MAX);
+    }
     e->n_events = cb_pack_array(r, CB_EVENTS_MAX);
     return site;
 }
@@ -173,9 +198,11 @@ static uint32_t take_reject(struct cb_pack_reader *r, const struct cb_frame *fra
 static enum cb_frame_item take_item(struct cb_pack_reader *r, const struct cb_frame *frame,
                                     struct cb_envelope *envelope, struct cb_reject *reject,
                                     uint32_t *site) {
-    uint32_t n_values = cb_pack_array(r, CB_ITEM_ENVELOPE_VALUES);
+    const uint32_t envelope_values =
+        frame->version == 1 ? CB_ITEM_ENVELOPE_VALUES_V1 : CB_ITEM_ENVELOPE_VALUES;
+    uint32_t n_values = cb_pack_array(r, envelope_values);
     uint64_t kind = cb_pack_uint(r, CB_ITEM_REJECT);
-    if (kind == CB_ITEM_ENVELOPE && n_values == CB_ITEM_ENVELOPE_VALUES) {
+    if (kind == CB_ITEM_ENVELOPE && n_values == envelope_values) {
         *site = take_envelope(r, frame, envelope);
         return CB_ITEM_ENVELOPE;
     }
@@ -198,10 +225,10 @@ static bool reject_ok(const struct cb_reject *reject) {
     return !reject->has_seq || (reject->n == 1 && reject->seq >= 1 && reject->site.len > 0);
 }
 
-static bool events_ok(struct cb_pack_reader *r, uint32_t n) {
+static bool events_ok(struct cb_pack_reader *r, unsigned version, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         struct cb_event event;
-        if (!take_event(r, false, &event) || !cb_frame_event_ok(&event)) {
+        if (!take_event(r, version, false, &event) || !cb_frame_event_ok(&event)) {
             return false;
         }
     }
@@ -221,7 +248,8 @@ static bool body_ok(const struct cb_frame *frame) {
         uint64_t n = 0;
         switch (take_item(&r, frame, &envelope, &reject, &site)) {
         case CB_ITEM_ENVELOPE:
-            if (!r.ok || !cb_frame_envelope_ok(&envelope) || !events_ok(&r, envelope.n_events)) {
+            if (!r.ok || !cb_frame_envelope_ok(&envelope) ||
+                !events_ok(&r, frame->version, envelope.n_events)) {
                 return false;
             }
             n = envelope.n_events;
@@ -277,6 +305,7 @@ static bool take_version(struct cb_pack_reader *r, uint32_t *n_values, uint64_t 
     return r->ok && cb_str_is(magic, CB_FRAME_MAGIC) && *version >= 1;
 }
 
+/* Versions 1 and 2 differ in what envelopes and events hold: cb_frame.version. */
 static int decode_v1(struct cb_pack_reader *r, uint32_t n_values, struct cb_frame *out) {
     uint64_t kind = cb_pack_uint(r, CB_FRAME_TRIM);
     out->sender = cb_pack_uint(r, UINT64_MAX);
@@ -306,6 +335,8 @@ int cb_frame_decode(const void *data, size_t len, struct cb_frame *out) {
     }
     switch (version) {
     case 1:
+    case 2:
+        out->version = (unsigned)version;
         return decode_v1(&r, n_values, out);
     default:
         return CB_EVERSION;
@@ -360,7 +391,7 @@ bool cb_frame_walk_event(struct cb_frame_walk *walk, struct cb_event *event) {
         return false;
     }
     walk->events_left--;
-    bool ok = take_event(&walk->body, true, event);
+    bool ok = take_event(&walk->body, walk->frame->version, true, event);
     assert(ok);
     return ok;
 }

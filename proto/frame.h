@@ -14,7 +14,7 @@
 #include "proto/refusal.h"
 
 enum {
-    CB_FRAME_VERSION = 1,
+    CB_FRAME_VERSION = 2,      /* that is written; older ones are read */
     CB_FRAME_MAX = 512 * 1024, /* bytes of a whole frame; nanomsg drops larger ones silently */
     CB_FRAME_HEAD_MAX = 32 * 1024,
     CB_FRAME_SITES_MAX = 256, /* sites of one frame */
@@ -36,6 +36,7 @@ struct cb_frame_site {
 };
 
 struct cb_frame {
+    unsigned version; /* of what it was decoded from */
     enum cb_frame_kind kind;
     uint64_t sender; /* incarnation: random, new at each start of a sender */
     uint64_t number; /* 1, 2, 3… of that sender */

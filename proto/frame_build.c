@@ -34,7 +34,7 @@ static unsigned event_values(const struct cb_event *e) {
     if (e->name_code == CB_NAME_GET) {
         return CB_EVENT_GET_VALUES;
     }
-    return e->props.len ? 5 : e->page.len ? 4 : 3;
+    return e->referrer.len ? 6 : e->props.len ? 5 : e->page.len ? 4 : 3;
 }
 
 static size_t event_bytes(const struct cb_event *e) {
@@ -48,7 +48,7 @@ static size_t event_bytes(const struct cb_event *e) {
         bytes += e->props.len ? e->props.len : 1;
     }
     if (n > 5) {
-        bytes += str_bytes(e->key.len);
+        bytes += str_bytes(e->key.len ? e->key.len : e->referrer.len);
     }
     if (n > 6) {
         bytes += str_bytes(e->value.len);
@@ -60,7 +60,8 @@ static size_t envelope_bytes(uint32_t site, const struct cb_envelope *e,
                              const struct cb_event *events, uint32_t n) {
     size_t bytes = 1 + 1 + uint_bytes(site) + (e->has_visitor ? 2 + CB_VISITOR_BYTES : 1);
     bytes += 2 + CB_PRODUCER_BYTES + uint_bytes((uint64_t)e->received_ms);
-    bytes += 1 + 1 + str_bytes(strlen(e->country)) + array_bytes(n); /* device, bot, … */
+    bytes += 1 + 1 + str_bytes(strlen(e->country)) + str_bytes(strlen(e->language)) + 1 +
+             array_bytes(n); /* device, bot, country, language, browser, events */
     for (uint32_t i = 0; i < n; i++) {
         bytes += event_bytes(&events[i]);
     }
@@ -167,7 +168,7 @@ static void pack_event(msgpack_packer *pk, const struct cb_event *e) {
         msgpack_pack_nil(pk);
     }
     if (n > 5) {
-        pack_str(pk, e->key);
+        pack_str(pk, e->key.len ? e->key : e->referrer);
     }
     if (n > 6) {
         pack_str(pk, e->value);
@@ -193,6 +194,8 @@ static void pack_envelope(msgpack_packer *pk, uint32_t site, const struct cb_env
         msgpack_pack_false(pk);
     }
     pack_str(pk, cb_str_of(e->country));
+    pack_str(pk, cb_str_of(e->language));
+    msgpack_pack_uint8(pk, (uint8_t)e->browser);
     msgpack_pack_array(pk, n);
     for (uint32_t i = 0; i < n; i++) {
         pack_event(pk, &events[i]);

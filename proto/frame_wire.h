@@ -10,13 +10,17 @@
 
 /* Values of every header, item and event, by position. */
 enum {
-    CB_FRAME_HEAD_VALUES = 6,    /* magic, version, kind, sender, number, sites */
-    CB_FRAME_SITE_VALUES = 2,    /* name, received */
-    CB_ITEM_ENVELOPE_VALUES = 9, /* 1, site, visitor, producer, received, device, bot, country, … */
-    CB_ITEM_SUM_VALUES = 4,      /* 2, site, refusal, n */
-    CB_ITEM_NUMBERED_VALUES = 6, /* 2, site, refusal, 1, producer, seq */
-    CB_EVENT_VALUES_MIN = 3,     /* seq, name, age; then page and props, absent tails left out */
-    CB_EVENT_VALUES_MAX = 5,
+    CB_FRAME_HEAD_VALUES = 6,       /* magic, version, kind, sender, number, sites */
+    CB_FRAME_SITE_VALUES = 2,       /* name, received */
+    CB_ITEM_ENVELOPE_VALUES_V1 = 9, /* 1, site, visitor, producer, received, device, bot, country,
+                                       events */
+    CB_ITEM_ENVELOPE_VALUES = 11,   /* … country, language, browser, events */
+    CB_ITEM_SUM_VALUES = 4,         /* 2, site, refusal, n */
+    CB_ITEM_NUMBERED_VALUES = 6,    /* 2, site, refusal, 1, producer, seq */
+    CB_EVENT_VALUES_MIN = 3,        /* seq, name, age; then page, props, referrer; absent tails are
+                                       left out */
+    CB_EVENT_VALUES_MAX_V1 = 5,
+    CB_EVENT_VALUES_MAX = 6,
     CB_EVENT_GET_VALUES = 6, /* … page, props, key */
     CB_EVENT_SET_VALUES = 7, /* … page, props, key, value */
 };

@@ -76,6 +76,9 @@ enum cb_opt_type {
       "how many seconds' worth of either rate may come at once")                                   \
     X(proxies, "proxies", CB_OPT_STRING, CB_OPT_INGEST, "", 0, 4000, "A,B/BITS,…",                 \
       "proxies whose X-Forwarded-For is believed, by address or network")                          \
+    X(geo, "geo", CB_OPT_STRING, CB_OPT_INGEST, "", 0, 3800, "FILE",                               \
+      "MaxMind database of countries or cities, for the country of a visitor's address; none is "  \
+      "told without it")                                                                           \
     X(metrics, "metrics", CB_OPT_STRING, CB_OPT_INGEST | CB_OPT_STORE, "", 0, 260, "HOST:PORT",    \
       "where this process shows what it counts: /metrics and /healthz, without a token, so best "  \
       "on loopback; port 0 picks one; off if not given")                                           \

@@ -58,7 +58,7 @@ static void decode(struct cb_beacon *b, const struct cb_plan *plan, const struct
                    struct cb_str request) {
     struct cb_str body = body_of(request);
     struct cb_beacon_receipt receipt = {
-        .received_ms = NOW, .device = CB_DEVICE_DESKTOP, .bot = false, .site_known = true};
+        .received_ms = NOW, .facts = {.device = CB_DEVICE_DESKTOP}, .site_known = true};
     uint64_t seq = item->seq, n = 0, counts[4][CB_PLAN_NAMES] = {0}, told[CB_PLAN_NAMES] = {0};
     char site[CB_SITE_MAX + 1];
     char *padded = calloc(1, body.len + CB_HTTP_BODY_PAD);

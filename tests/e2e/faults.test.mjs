@@ -15,6 +15,7 @@ import {
   totalsWith,
   until,
 } from "../lib/client.mjs";
+import { mmdb } from "../lib/mmdb.mjs";
 import {
   host,
   run,
@@ -208,6 +209,14 @@ test("a start that cannot be: one sentence that names it, and the status of misu
   await expect(2, /CHATBEACON_BODY/, serve("--data", dir), { env: { CHATBEACON_BODY: "x" } });
   await expect(2, /teapot/, ["teapot"]);
   await expect(1, /--config/, serve("--config", join(dir, "not-there")));
+  const geo = (file) => serve("--data", join(dir, "geo"), "--geo", join(dir, file));
+  writeFileSync(join(dir, "junk.mmdb"), "no database");
+  writeFileSync(join(dir, "networks.mmdb"), mmdb({ "10.0.0.0/8": "GR" }, "Test-ASN"));
+  writeFileSync(join(dir, "cut.mmdb"), mmdb({ "10.0.0.0/8": "GR" }).subarray(0, 600));
+  await expect(1, /--geo.*cannot be read/, geo("not-there.mmdb"));
+  await expect(2, /--geo.*junk/, geo("junk.mmdb"));
+  await expect(2, /--geo.*cut/, geo("cut.mmdb"));
+  await expect(2, /--geo.*no database of countries/, geo("networks.mmdb"));
 
   const busy = net.createServer();
   await new Promise((resolve) => busy.listen(0, "127.0.0.1", resolve));

@@ -117,7 +117,7 @@ static inline uint64_t beacon_read(const uint8_t *data, size_t len, enum cb_beac
     cb_beacon_begin(beacon, (struct cb_str){body, len}, format);
     while (cb_beacon_next(beacon)) {
         struct cb_beacon_receipt receipt = {.received_ms = INT64_C(1700000000000),
-                                            .device = CB_DEVICE_MOBILE};
+                                            .facts = {.device = CB_DEVICE_MOBILE}};
         n++;
         /* Sites whose name begins with x do not exist. */
         receipt.site_known = beacon->site.len > 0 && beacon->site.p[0] != 'x';

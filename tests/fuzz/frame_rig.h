@@ -22,6 +22,8 @@ static inline void frame_sum_envelope(struct frame_sum *sum, const struct cb_env
     fuzz_digest_u64(&sum->digest, e->device);
     fuzz_digest_u64(&sum->digest, e->bot);
     fuzz_digest_str(&sum->digest, cb_str_of(e->country));
+    fuzz_digest_str(&sum->digest, cb_str_of(e->language));
+    fuzz_digest_u64(&sum->digest, e->browser);
     fuzz_digest_u64(&sum->digest, e->n_events);
 }
 
@@ -34,6 +36,7 @@ static inline void frame_sum_event(struct frame_sum *sum, const struct cb_event 
     fuzz_digest_str(&sum->digest, e->key);
     fuzz_digest_str(&sum->digest, e->value);
     fuzz_digest_str(&sum->digest, e->props);
+    fuzz_digest_str(&sum->digest, e->referrer);
     sum->n_events++;
 }
 
@@ -56,6 +59,7 @@ static inline void frame_check_event(const struct cb_event *e) {
     FUZZ_CHECK(cb_event_name_valid(e->name) && cb_event_name_code(e->name) == e->name_code);
     FUZZ_CHECK(e->page.len <= CB_PAGE_MAX && cb_utf8_valid(e->page));
     FUZZ_CHECK(cb_utf8_valid(e->value) && cb_props_valid(e->props));
+    FUZZ_CHECK(e->referrer.len == 0 || cb_referrer_valid(e->referrer));
     if (e->name_code == CB_NAME_SET || e->name_code == CB_NAME_GET)
         FUZZ_CHECK(cb_field_of(e->key) >= 0);
     else

@@ -58,7 +58,9 @@ static void begin(struct fixture *f, const void *body, size_t len, enum cb_beaco
 
 static bool next(struct fixture *f, bool site_known) {
     struct cb_beacon_receipt receipt = {
-        .received_ms = 1234, .device = CB_DEVICE_DESKTOP, .bot = true, .site_known = site_known};
+        .received_ms = 1234,
+        .facts = {CB_DEVICE_DESKTOP, CB_BROWSER_EDGE, true, "de", "CH"},
+        .site_known = site_known};
     if (!cb_beacon_next(f->b))
         return false;
     cb_beacon_check(f->b, &receipt);
@@ -156,6 +158,9 @@ static void is_sound(struct fixture *f, const void *arg) {
     assert_int_equal(b->envelope.received_ms, 1234);
     assert_int_equal(b->envelope.device, CB_DEVICE_DESKTOP);
     assert_true(b->envelope.bot);
+    assert_int_equal(b->envelope.browser, CB_BROWSER_EDGE);
+    assert_string_equal(b->envelope.language, "de");
+    assert_string_equal(b->envelope.country, "CH");
     assert_true(b->envelope.has_visitor);
     assert_int_equal(cb_hex_decode(CB_STR(VISITOR), id, sizeof id), 0);
     cb_visitor_hash(CB_STR("demo"), id, hash);

@@ -58,6 +58,12 @@ static const struct {
     {"Sogou web spider/4.0", CB_DEVICE_UNKNOWN, true},
     {"facebookexternalhit/1.1", CB_DEVICE_UNKNOWN, true},
     {"Mozilla/5.0 (compatible; Yahoo! Slurp)", CB_DEVICE_UNKNOWN, true},
+    {"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; ChatGPT-User/1.0)",
+     CB_DEVICE_UNKNOWN, true},
+    {"Mozilla/5.0 (X11; Linux x86_64) " CHROME "Safari/537.36 PTST/240101.1", CB_DEVICE_DESKTOP,
+     true},
+    {"Mozilla/5.0 (Windows NT 10.0) " CHROME "Safari/537.36 GTmetrix", CB_DEVICE_DESKTOP, true},
+    {"Mozilla/5.0 (compatible; Y!J-BRW/1.0)", CB_DEVICE_UNKNOWN, true},
     {"Mozilla/5.0 (Windows NT 10.0) Botany/1.0 " CHROME, CB_DEVICE_DESKTOP, false},
     {"Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) " CHROME, CB_DEVICE_UNKNOWN, false},
 };
@@ -76,6 +82,41 @@ static void test_classes_and_bots(void **state) {
     }
 }
 
+#define SAFARI "AppleWebKit/605.1.15 (KHTML, like Gecko) "
+
+static void test_browsers(void **state) {
+    (void)state;
+    static const struct {
+        const char *agent;
+        enum cb_browser browser;
+    } browsers[] = {
+        {"", CB_BROWSER_UNKNOWN},
+        {"curl/7.88.1", CB_BROWSER_UNKNOWN},
+        {"Mozilla/5.0 (Windows NT 10.0) " CHROME "Safari/537.36", CB_BROWSER_CHROME},
+        {"Mozilla/5.0 (Windows NT 10.0) " CHROME "Safari/537.36 Edg/120.0", CB_BROWSER_EDGE},
+        {"Mozilla/5.0 (Linux; Android 10) " CHROME "Mobile Safari/537.36 EdgA/120",
+         CB_BROWSER_EDGE},
+        {"Mozilla/5.0 (Windows NT 10.0) " CHROME "Safari/537.36 OPR/106.0", CB_BROWSER_OPERA},
+        {"Opera/9.80 (J2ME/MIDP; Opera Mini/9.5; U; en) Presto/2.5", CB_BROWSER_OPERA},
+        {"Mozilla/5.0 (Windows NT 10.0) " CHROME "Safari/537.36 Vivaldi/6.5", CB_BROWSER_VIVALDI},
+        {"Mozilla/5.0 (Windows NT 10.0) " CHROME "YaBrowser/24.1 Safari/537.36", CB_BROWSER_YANDEX},
+        {"Mozilla/5.0 (Linux; Android 13) SamsungBrowser/23.0 " CHROME "Mobile Safari/537.36",
+         CB_BROWSER_SAMSUNG},
+        {"Mozilla/5.0 (Macintosh) " SAFARI "Version/17.0 Safari/605.1.15", CB_BROWSER_SAFARI},
+        {"Mozilla/5.0 (iPhone) " SAFARI "CriOS/120.0 Mobile/15E148 Safari/604.1",
+         CB_BROWSER_CHROME},
+        {"Mozilla/5.0 (iPhone) " SAFARI "FxiOS/120.0 Mobile/15E148 Safari/605.1",
+         CB_BROWSER_FIREFOX},
+        {"Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0",
+         CB_BROWSER_FIREFOX},
+        {"Mozilla/5.0 (Windows NT 10.0; Trident/7.0; rv:11.0) like Gecko", CB_BROWSER_EXPLORER},
+        {"Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)", CB_BROWSER_EXPLORER},
+    };
+    for (size_t i = 0; i < sizeof browsers / sizeof *browsers; i++)
+        if (cb_device_of(cb_str_of(browsers[i].agent)).browser != browsers[i].browser)
+            fail_msg("%s", browsers[i].agent);
+}
+
 static void test_a_long_agent_is_cut(void **state) {
     (void)state;
     char agent[9000];
@@ -89,6 +130,7 @@ static void test_a_long_agent_is_cut(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes_and_bots),
+        cmocka_unit_test(test_browsers),
         cmocka_unit_test(test_a_long_agent_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

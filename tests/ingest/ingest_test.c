@@ -52,6 +52,10 @@ static int start(void **state, const char *ack_timeout_ms, const char *threads) 
                     (char *)(uintptr_t)ack_timeout_ms,
                     "--ingest-threads",
                     (char *)(uintptr_t)threads,
+                    "--geo",
+                    CB_GEO_FIXTURE,
+                    "--proxies",
+                    "127.0.0.1",
                     NULL};
     char *envp[] = {NULL};
     if (!f)
@@ -59,7 +63,8 @@ static int start(void **state, const char *ack_timeout_ms, const char *threads) 
     *state = f;
     snprintf(url, sizeof url, "inproc://ingest-test-%u", n++);
     if (rig_store_start(&f->store, url) ||
-        cb_opt_parse(CB_OPT_INGEST, 6, argv, envp, &f->opts, &sentence) ||
+        cb_opt_parse(CB_OPT_INGEST, sizeof argv / sizeof *argv - 1, argv, envp, &f->opts,
+                     &sentence) ||
         cb_ingest_setup(&f->opts, &f->store.url, &f->ingest, &sentence)) {
         print_error("%s\n", sentence ? sentence : "the rig does not start");
         return -1;
@@ -159,6 +164,49 @@ static void test_an_event_is_in_a_frame_when_it_is_answered(void **state) {
     assert_int_equal(cb_hex_decode(CB_STR(VISITOR), id, sizeof id), 0);
     cb_visitor_hash(CB_STR("demo"), id, hash);
     assert_memory_equal(e.visitor, hash, sizeof hash);
+}
+
+/* What the headers say of the sender, and the host that it came from. */
+static void test_facts_stand_in_the_frame(void **state) {
+    struct fixture *f = *state;
+    static const char phone[] =
+        "User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 "
+        "(KHTML, like Gecko) CriOS/120.0 Mobile/15E148 Safari/604.1\r\n"
+        "Accept-Language: de-CH,de;q=0.9\r\nX-Forwarded-For: 10.1.2.3\r\n";
+    post(f, phone,
+         BEACON("demo",
+                "{\"seq\":1,\"name\":\"onWebChatLoaded\",\"at\":1699999999000,"
+                "\"page\":\"https://shop.example/\",\"props\":{\"n\":1,"
+                "\"referrer\":\"https://WWW.Google.com:443/search?q=secret\"}},"
+                "{\"seq\":2,\"name\":\"page\",\"at\":1699999999000,"
+                "\"page\":\"https://shop.example/x\",\"referrer\":\"shop.example:443\"},"
+                "{\"seq\":3,\"name\":\"page\",\"at\":1699999999000,\"referrer\":7},"
+                "{\"seq\":4,\"name\":\"set\",\"key\":\"name\",\"value\":\"A\","
+                "\"at\":1699999999000,\"referrer\":\"t.example\"},"
+                "{\"seq\":5,\"name\":\"page\",\"at\":1699999999000,\"referrer\":\"t.example\"}"));
+    assert_int_equal(f->a.status, 204);
+    static const char *const referrers[] = {"www.google.com", "", "", "", "t.example"};
+    assert_int_equal(n_items(f), 5);
+    for (unsigned i = 0; i < 5; i++) {
+        struct rig_item e = item(f, i);
+        assert_int_equal(e.seq, i + 1);
+        assert_string_equal(e.referrer, referrers[i]);
+        assert_string_equal(e.language, "de");
+        assert_string_equal(e.country, "GR");
+        assert_int_equal(e.device, CB_DEVICE_MOBILE);
+        assert_int_equal(e.browser, CB_BROWSER_CHROME);
+        assert_false(e.bot);
+    }
+    assert_string_equal(item(f, 0).props,
+                        "{\"n\":1,\"referrer\":\"https://WWW.Google.com:443/search?q=secret\"}");
+    assert_string_equal(item(f, 4).props, "{\"referrer\":\"t.example\"}");
+    call(f, "GET", "/v1/pixel.gif?site=demo&page=https%3A%2F%2Fa.example%2F&referrer=B.example&z=1",
+         phone, "");
+    struct rig_item e = item(f, 5);
+    assert_string_equal(e.referrer, "b.example");
+    assert_string_equal(e.language, "de");
+    assert_string_equal(e.country, "GR");
+    assert_int_equal(e.browser, CB_BROWSER_CHROME);
 }
 
 static void test_the_answer_waits_for_the_ack(void **state) {
@@ -578,6 +626,7 @@ int main(void) {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         ROW(test_an_event_is_in_a_frame_when_it_is_answered),
+        ROW(test_facts_stand_in_the_frame),
         ROW(test_the_answer_waits_for_the_ack),
         cmocka_unit_test_setup_teardown(test_without_an_ack_it_is_503_and_later_204, setup_hasty,
                                         teardown),

@@ -29,11 +29,12 @@ enum { RIG_KEPT_MAX = 20000, RIG_UNACKED_MAX = 4096, RIG_WAIT_MS = 20000, RIG_AN
 struct rig_item {
     bool refused;
     char site[CB_SITE_MAX + 1], name[CB_NAME_MAX + 1], page[256], key[16], value[64], props[256];
+    char referrer[64], language[4], country[3];
     bool has_visitor, bot, has_seq;
     uint8_t visitor[CB_VISITOR_BYTES], producer[CB_PRODUCER_BYTES];
     uint64_t seq, n;
     int64_t age_ms, received_ms;
-    unsigned device, refusal;
+    unsigned device, browser, refusal;
 };
 
 struct rig_store {
@@ -92,6 +93,9 @@ static inline void rig_keep(struct rig_store *s, const struct cb_frame *frame) {
             rig_copy(item->page, sizeof item->page, event.page);
             rig_copy(item->key, sizeof item->key, event.key);
             rig_copy(item->value, sizeof item->value, event.value);
+            rig_copy(item->referrer, sizeof item->referrer, event.referrer);
+            rig_copy(item->language, sizeof item->language, cb_str_of(envelope.language));
+            rig_copy(item->country, sizeof item->country, cb_str_of(envelope.country));
             cb_buf_init(&json, 1 << 20);
             if (cb_props_json(&json, event.props))
                 abort();
@@ -102,6 +106,7 @@ static inline void rig_keep(struct rig_store *s, const struct cb_frame *frame) {
             memcpy(item->producer, envelope.producer, sizeof item->producer);
             item->bot = envelope.bot;
             item->device = envelope.device;
+            item->browser = envelope.browser;
             item->received_ms = envelope.received_ms;
             item->age_ms = event.age_ms;
             item->seq = event.seq;

@@ -95,6 +95,8 @@ static void put_random(uint64_t *seed, struct put *p) {
     e->device = (unsigned)(guard_random(seed) % (CB_DEVICE_MAX + 1));
     e->bot = guard_random(seed) % 2;
     memcpy(e->country, guard_random(seed) % 2 ? "NZ" : "\0\0", 3);
+    memcpy(e->language, guard_random(seed) % 2 ? "mi\0" : "haw", 4);
+    e->browser = (unsigned)(guard_random(seed) % (CB_BROWSER_MAX + 1));
     for (uint32_t i = 0; i < e->n_events; i++) {
         struct cb_event *v = &p->events[i];
         memset(v, 0, sizeof *v);
@@ -106,6 +108,8 @@ static void put_random(uint64_t *seed, struct put *p) {
         v->props = guard_random(seed) % 2 ? CB_STR("\x82\xa1k\xa1v\xa1n\x05") : CB_STR("");
         if (v->name_code == CB_NAME_SET || v->name_code == CB_NAME_GET) {
             v->key = cb_str_of(cb_field_key((unsigned)(guard_random(seed) % CB_FIELD_COUNT)));
+        } else if (guard_random(seed) % 2) {
+            v->referrer = CB_STR("www.example.com");
         }
         if (v->name_code == CB_NAME_SET) {
             size_t max = cb_field_max_chars((unsigned)cb_field_of(v->key));
@@ -123,6 +127,8 @@ static void assert_envelope(const struct cb_envelope *a, const struct cb_envelop
     assert_int_equal(a->device, z->device);
     assert_int_equal(a->bot, z->bot);
     assert_string_equal(a->country, z->country);
+    assert_string_equal(a->language, z->language);
+    assert_int_equal(a->browser, z->browser);
     assert_int_equal(a->n_events, z->n_events);
 }
 
@@ -131,7 +137,7 @@ static void assert_event(const struct cb_event *a, const struct cb_event *z) {
     assert_int_equal(a->name_code, z->name_code);
     assert_true(cb_str_eq(a->name, z->name) && cb_str_eq(a->page, z->page));
     assert_true(cb_str_eq(a->props, z->props) && cb_str_eq(a->key, z->key));
-    assert_true(cb_str_eq(a->value, z->value));
+    assert_true(cb_str_eq(a->value, z->value) && cb_str_eq(a->referrer, z->referrer));
 }
 
 static void what_goes_in_comes_out(void **state) {

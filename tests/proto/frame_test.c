@@ -32,6 +32,10 @@ static int dump_event(struct cb_buf *out, const struct cb_event *e) {
     err |= cb_buf_append_json(out, e->key);
     err |= cb_buf_printf(out, " value ");
     err |= cb_buf_append_json(out, e->value);
+    if (e->referrer.len > 0) { /* what version 1 does not have, its golden text does not show */
+        err |= cb_buf_printf(out, " referrer ");
+        err |= cb_buf_append_json(out, e->referrer);
+    }
     return err | cb_buf_printf(out, "\n");
 }
 
@@ -41,11 +45,15 @@ static int dump_envelope(struct cb_buf *out, const struct cb_envelope *e) {
         cb_hex_encode(e->visitor, CB_VISITOR_BYTES, visitor);
     }
     cb_hex_encode(e->producer, CB_PRODUCER_BYTES, producer);
-    return cb_buf_printf(out,
-                         "envelope \"%.*s\" visitor %s producer %s received %" PRId64
-                         " device %u bot %d country \"%s\" events %u\n",
-                         (int)e->site.len, e->site.p, visitor, producer, e->received_ms, e->device,
-                         e->bot, e->country, e->n_events);
+    int err = cb_buf_printf(out,
+                            "envelope \"%.*s\" visitor %s producer %s received %" PRId64
+                            " device %u bot %d country \"%s\"",
+                            (int)e->site.len, e->site.p, visitor, producer, e->received_ms,
+                            e->device, e->bot, e->country);
+    if (e->language[0] || e->browser) {
+        err |= cb_buf_printf(out, " language \"%s\" browser %u", e->language, e->browser);
+    }
+    return err | cb_buf_printf(out, " events %u\n", e->n_events);
 }
 
 static int dump_reject(struct cb_buf *out, const struct cb_reject *r) {
@@ -102,6 +110,7 @@ static void walk(const struct cb_frame *frame, struct cb_buf *out, struct cb_fra
             assert_int_equal(cb_event_name_code(e->name), e->name_code);
             assert_true(e->page.len <= CB_PAGE_MAX && cb_utf8_valid(e->page));
             assert_true(cb_props_valid(e->props) && cb_utf8_valid(e->value));
+            assert_true(e->referrer.len == 0 || cb_referrer_valid(e->referrer));
             bool has_key = e->name_code == CB_NAME_SET || e->name_code == CB_NAME_GET;
             assert_int_equal(has_key, cb_field_of(e->key) >= 0);
             n++;
@@ -117,31 +126,49 @@ static void walk(const struct cb_frame *frame, struct cb_buf *out, struct cb_fra
     assert_true(n_events == received && n_events == b->n_events);
 }
 
-/* ---- the golden frame ---- */
+/* ---- the golden frames ---- */
 
-static void golden_v1_decodes_and_encodes(void **state) {
-    (void)state;
+#define NEWEST CB_GOLDEN "/frame-v2.msgpack"
+
+/* The frame of a version decodes to its text; *again: what a builder makes of that. */
+static void decode_golden(const char *wire_path, const char *text_path, struct cb_buf *again) {
     static struct cb_frame frame;
     static struct cb_frame_builder b;
-    struct cb_buf wire = load(CB_GOLDEN "/frame-v1.msgpack"),
-                  want = load(CB_GOLDEN "/frame-v1.txt");
-    struct cb_buf text, again;
+    struct cb_buf wire = load(wire_path), want = load(text_path), text;
     cb_buf_init(&text, 1 << 20);
-    cb_buf_init(&again, CB_FRAME_MAX);
+    cb_buf_init(again, CB_FRAME_MAX);
     cb_frame_builder_init(&b);
     assert_int_equal(cb_frame_decode(wire.data, wire.len, &frame), 0);
     walk(&frame, &text, &b);
     assert_int_equal(cb_buf_append(&text, "", 1), 0);
     assert_int_equal(cb_buf_append(&want, "", 1), 0);
     assert_string_equal(text.data, want.data);
-    assert_int_equal(cb_frame_builder_seal(&b, frame.sender, frame.number, &again), 0);
-    assert_int_equal(again.len, wire.len);
-    assert_memory_equal(again.data, wire.data, wire.len);
-    assert_true(cb_frame_builder_bytes(&b) >= wire.len);
+    assert_int_equal(cb_frame_builder_seal(&b, frame.sender, frame.number, again), 0);
+    assert_true(cb_frame_builder_bytes(&b) >= again->len);
     cb_frame_builder_fini(&b);
     cb_buf_fini(&wire);
     cb_buf_fini(&want);
     cb_buf_fini(&text);
+}
+
+/* An older frame holds what it held, and is written anew as the newest version. */
+static void golden_v1_decodes(void **state) {
+    (void)state;
+    static struct cb_frame frame;
+    struct cb_buf again;
+    decode_golden(CB_GOLDEN "/frame-v1.msgpack", CB_GOLDEN "/frame-v1.txt", &again);
+    assert_int_equal(cb_frame_decode(again.data, again.len, &frame), 0);
+    assert_int_equal(frame.version, CB_FRAME_VERSION);
+    cb_buf_fini(&again);
+}
+
+static void golden_v2_decodes_and_encodes(void **state) {
+    (void)state;
+    struct cb_buf wire = load(NEWEST), again;
+    decode_golden(NEWEST, CB_GOLDEN "/frame-v2.txt", &again);
+    assert_int_equal(again.len, wire.len);
+    assert_memory_equal(again.data, wire.data, wire.len);
+    cb_buf_fini(&wire);
     cb_buf_fini(&again);
 }
 
@@ -163,17 +190,20 @@ static bool decodes_soundly(const void *data, size_t len) {
     return true;
 }
 
-static void golden_v1_spoiled(void **state) {
+static void golden_spoiled(void **state) {
     (void)state;
-    struct cb_buf wire = load(CB_GOLDEN "/frame-v1.msgpack");
-    guard_spoil(wire.data, wire.len, decodes_soundly);
-    cb_buf_fini(&wire);
+    static const char *const paths[] = {CB_GOLDEN "/frame-v1.msgpack", NEWEST};
+    for (size_t i = 0; i < 2; i++) {
+        struct cb_buf wire = load(paths[i]);
+        guard_spoil(wire.data, wire.len, decodes_soundly);
+        cb_buf_fini(&wire);
+    }
 }
 
 /* Many bytes at once, anywhere: what single bytes do not reach. */
-static void golden_v1_spoiled_at_random(void **state) {
+static void golden_spoiled_at_random(void **state) {
     (void)state;
-    struct cb_buf wire = load(CB_GOLDEN "/frame-v1.msgpack");
+    struct cb_buf wire = load(NEWEST);
     uint64_t seed = 7;
     struct guard g;
     guard_init(&g, wire.len);
@@ -192,7 +222,7 @@ static void golden_v1_spoiled_at_random(void **state) {
 static void a_walk_may_leave_events_out(void **state) {
     (void)state;
     static struct cb_frame frame;
-    struct cb_buf wire = load(CB_GOLDEN "/frame-v1.msgpack");
+    struct cb_buf wire = load(NEWEST);
     struct cb_frame_walk w;
     struct cb_envelope envelope;
     struct cb_event event;
@@ -286,9 +316,9 @@ static void newer_versions_are_told_apart(void **state) {
     (void)state;
     uint64_t sender = 0, number = 0;
     static const char newer[] = "\x99\xa4"
-                                "cb.f\x02\x09\x05\x07{}[]---";
+                                "cb.f\x03\x09\x05\x07{}[]---";
     assert_int_equal(decode(CB_STR("\x98\xa4"
-                                   "cb.f\x02\x09\x05\x07{}[]-")),
+                                   "cb.f\x03\x09\x05\x07{}[]-")),
                      CB_EVERSION);
     assert_int_equal(decode(CB_STR("\x92\xa4"
                                    "cb.f\xcd\x01\x00")),
@@ -402,6 +432,37 @@ static void events_keep_their_rules(void **state) {
                            "name\xa1\xff"));
 }
 
+#define HEAD2                                                                                      \
+    "\x96\xa4"                                                                                     \
+    "cb.f\x02\x01\xcf\0\0\0\0\0\0\0\x05\x01" ONE
+#define ENVELOPE2(head, facts) head "\x01\x00\xc0" PRODUCER "\x05\x01\xc2\xa0" facts "\x91"
+#define EVENT2(tail) ENVELOPE2("\x9b", "\xa2nl\x03") tail
+
+static void version_2_keeps_its_rules(void **state) {
+    (void)state;
+    TAKEN(HEAD2 EVENT2("\x93\x01" REST));
+    TAKEN(HEAD2 ENVELOPE2("\x9b", "\xa0\x00") "\x93\x01" REST);
+    TAKEN(HEAD2 ENVELOPE2("\x9b", "\xa3gsw\x1f") "\x93\x01" REST);
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xa2nl\x20") "\x93\x01" REST); /* browser */
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xa2NL\x03") "\x93\x01" REST); /* language */
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xa1n\x03") "\x93\x01" REST);
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xa4nlnl\x03") "\x93\x01" REST);
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xc0\x03") "\x93\x01" REST);
+    REFUSED(HEAD2 ENVELOPE2("\x9b", "\xa2nl\xc0") "\x93\x01" REST);
+    REFUSED(HEAD2 ENVELOPE2("\x99", "") "\x93\x01" REST); /* the other version's */
+    REFUSED(HEAD ONE ENVELOPE2("\x9b", "\xa2nl\x03") "\x93\x01" REST);
+    TAKEN(HEAD2 EVENT2("\x96\x01" REST "\xc0\xc0\xa3t.d"));
+    REFUSED(HEAD ONE EVENT("\x96\x01" REST "\xc0\xc0\xa3t.d"));
+    REFUSED(HEAD2 EVENT2("\x96\x01" REST "\xc0\xc0\xa0")); /* none is left out */
+    REFUSED(HEAD2 EVENT2("\x96\x01" REST "\xc0\xc0\xc0"));
+    REFUSED(HEAD2 EVENT2("\x96\x01" REST "\xc0\xc0\xa3T.d"));
+    REFUSED(HEAD2 EVENT2("\x96\x01" REST "\xc0\xc0\xa3t/d"));
+    REFUSED(HEAD2 EVENT2("\x97\x01" REST "\xc0\xc0\xa3t.d\xa0"));
+    TAKEN(HEAD2 EVENT2("\x96\x01\x08\x00\xc0\xc0\xa4" /* get and set have a key there */
+                       "name"));
+    REFUSED(HEAD2 EVENT2("\x96\x01\x08\x00\xc0\xc0\xa3t.d"));
+}
+
 static void refusals_keep_their_rules(void **state) {
     (void)state;
     TAKEN(HEAD ONE "\x94\x02\x00\x1f\x01");
@@ -485,15 +546,17 @@ static void a_control_frame_carries_its_body(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_v1_decodes_and_encodes),
-        cmocka_unit_test(golden_v1_spoiled),
-        cmocka_unit_test(golden_v1_spoiled_at_random),
+        cmocka_unit_test(golden_v1_decodes),
+        cmocka_unit_test(golden_v2_decodes_and_encodes),
+        cmocka_unit_test(golden_spoiled),
+        cmocka_unit_test(golden_spoiled_at_random),
         cmocka_unit_test(a_walk_may_leave_events_out),
         cmocka_unit_test(the_header_keeps_its_rules),
         cmocka_unit_test(newer_versions_are_told_apart),
         cmocka_unit_test(received_is_what_the_body_holds),
         cmocka_unit_test(envelopes_keep_their_rules),
         cmocka_unit_test(events_keep_their_rules),
+        cmocka_unit_test(version_2_keeps_its_rules),
         cmocka_unit_test(refusals_keep_their_rules),
         cmocka_unit_test(lengths_are_exact),
         cmocka_unit_test(a_frame_over_the_bound_is_too_big),
