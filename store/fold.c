@@ -86,10 +86,25 @@ static int find_site(struct cb_fold_ctx *ctx, struct cb_str name) {
     return rc == CB_ENOENT ? 0 : rc;
 }
 
+/* The zone that the site's days are in: a change of it applies to what comes after it in the
+ * journal. */
+static int find_zone(struct cb_fold_ctx *ctx) {
+    struct cb_settings settings;
+    ctx->zone = NULL;
+    if (ctx->site == CB_SITE_ID_NONE) {
+        return 0;
+    }
+    int rc = cb_sites_settings(ctx->views, ctx->site, &settings);
+    return rc == 0 ? cb_zones_get(cb_views_zones(ctx->views), settings.zone, &ctx->zone) : rc;
+}
+
 static int fold_event(struct cb_fold_ctx *ctx) {
     ctx->true_ms = cb_event_true_ms(ctx->envelope, ctx->event);
     int64_t minute = ctx->true_ms / 60000;
     ctx->minute = minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
+    if (ctx->zone) {
+        ctx->day = cb_zone_day(ctx->zone, ctx->minute);
+    }
     ctx->counted = false;
     int rc = 0;
     for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
@@ -126,6 +141,7 @@ static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, u
             continue;
         }
         rc = find_site(ctx, envelope.site);
+        rc = rc == 0 ? find_zone(ctx) : rc;
         while (rc == 0 && cb_frame_walk_event(&walk, &event)) {
             rc = fold_event(ctx);
             ctx->index++;

@@ -12,6 +12,7 @@
 #include "store/journal.h"
 #include "store/overlay.h"
 #include "store/views.h"
+#include "store/zone.h"
 
 /* What the folds see of the record and the event at hand. */
 struct cb_fold_ctx {
@@ -20,12 +21,14 @@ struct cb_fold_ctx {
     int64_t journal_ms;
     const struct cb_envelope *envelope;
     const struct cb_event *event;
-    uint32_t index;   /* of the event among all of its frame, from 0 */
-    uint32_t site;    /* id; CB_SITE_ID_NONE when the site is unknown */
-    int64_t true_ms;  /* received - age */
-    uint32_t minute;  /* of true_ms */
-    bool counted;     /* the verdict; set by the fold `seen` */
-    uint32_t name_id; /* set by the fold `counts` */
+    uint32_t index;       /* of the event among all of its frame, from 0 */
+    uint32_t site;        /* id; CB_SITE_ID_NONE when the site is unknown */
+    int64_t true_ms;      /* received - age */
+    uint32_t minute;      /* of true_ms */
+    struct cb_zone *zone; /* of the site, as it is set at this position; NULL without a site */
+    struct cb_day day;    /* that the minute lies in, there */
+    bool counted;         /* the verdict; set by the fold `seen` */
+    uint32_t name_id;     /* set by the fold `counts` */
     uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
 };
 
