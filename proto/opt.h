@@ -46,7 +46,7 @@ enum cb_opt_type {
       "how the tiers reach the store: ipc:///FOLDER, tcp://HOST:PORT (takes PORT to PORT+2), or "  \
       "inproc://NAME; serve uses inproc, the others ipc in DIR/link; query and token go by "       \
       "DIR/link unless this says ipc")                                                             \
-    X(sites, "sites", CB_OPT_STRING, CB_OPT_STORE, "demo", 1, 4000, "A,B,…",                       \
+    X(sites, "sites", CB_OPT_STRING, CB_OPT_STORE, "demo", 1, 100000, "A,B,…",                     \
       "sites to make at start if they are not there")                                              \
     X(ingest_threads, "ingest-threads", CB_OPT_INT, CB_OPT_INGEST, "1", 1, 64, "N",                \
       "threads that take beacons")                                                                 \
