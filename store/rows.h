@@ -56,12 +56,6 @@ enum {
     CB_NAME_ID_FIRST = 2,
     CB_NAMES_MAX = 1000, /* names of a site; further ones are counted as CB_NAME_OTHER */
 
-    /* uniques: a chunk is a sorted list of u16, or this many bytes of bitmap once that is smaller
-     */
-    CB_UNIQUES_CHUNK_BITS = 13,
-    CB_UNIQUES_BITMAP_BYTES = (1 << CB_UNIQUES_CHUNK_BITS) / 8,
-    CB_UNIQUES_LIST_MAX = CB_UNIQUES_BITMAP_BYTES / 2 - 1,
-
     CB_VISITOR_ID = 0,
     CB_VISITOR_FIRST_SEEN = 16,
     CB_VISITOR_LAST_SEEN = 24,

@@ -4,6 +4,7 @@
 #include <roaring/roaring.h>
 #include <stdlib.h>
 
+#include "store/ordinal_set.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
 
@@ -85,21 +86,16 @@ static int add_visitors(void *user, struct cb_str key, struct cb_str value) {
     if (key.len != 17) {
         return CB_ECORRUPT;
     }
-    const uint8_t *p = (const uint8_t *)value.p;
-    uint32_t base = cb_be32_get((const uint8_t *)key.p + 13) << CB_UNIQUES_CHUNK_BITS;
-    uint32_t ordinals[1 << CB_UNIQUES_CHUNK_BITS];
+    uint32_t base = cb_be32_get((const uint8_t *)key.p + 13) << CB_ORDINAL_SET_BITS;
+    uint32_t ordinals[1 << CB_ORDINAL_SET_BITS];
+    uint64_t words[CB_ORDINAL_SET_WORDS] = {0};
     size_t n = 0;
-    if (value.len == CB_UNIQUES_BITMAP_BYTES) {
-        for (uint32_t byte = 0; byte < CB_UNIQUES_BITMAP_BYTES; byte++) {
-            for (unsigned bits = p[byte]; bits != 0; bits &= bits - 1) {
-                ordinals[n++] = base + byte * 8 + (uint32_t)__builtin_ctz(bits);
-            }
-        }
-    } else if (value.len % 2 != 0 || value.len / 2 > CB_UNIQUES_LIST_MAX) {
+    if (cb_ordinal_set_or(value, words) != 0) {
         return CB_ECORRUPT;
-    } else {
-        for (; n < value.len / 2; n++) {
-            ordinals[n] = base + cb_be16_get(p + 2 * n);
+    }
+    for (uint32_t w = 0; w < CB_ORDINAL_SET_WORDS; w++) {
+        for (uint64_t bits = words[w]; bits != 0; bits &= bits - 1) {
+            ordinals[n++] = base + w * 64 + (uint32_t)__builtin_ctzll(bits);
         }
     }
     roaring_bitmap_add_many(set, n, ordinals);

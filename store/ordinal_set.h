@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * ordinal_set.h: a chunk of an exact set of visitors: 8,192 ordinals, as a sorted list of 16-bit
+ * offsets while that is the smaller, as a bitmap afterwards. See FORMAT.md, "uniques".
+ *
+ * A fold touches one row of at most 1 KB, and active visitors share it. */
+#ifndef CB_STORE_ORDINAL_SET_H
+#define CB_STORE_ORDINAL_SET_H
+
+#include "store/views.h"
+
+enum {
+    CB_ORDINAL_SET_BITS = 13,
+    CB_ORDINAL_SET_BYTES = (1 << CB_ORDINAL_SET_BITS) / 8, /* of a bitmap */
+    CB_ORDINAL_SET_LIST_MAX = CB_ORDINAL_SET_BYTES / 2 - 1,
+    CB_ORDINAL_SET_WORDS = CB_ORDINAL_SET_BYTES / 8,
+};
+
+/* The chunk of an ordinal, and its place there. */
+static inline uint32_t cb_ordinal_set_chunk(uint32_t ordinal) {
+    return ordinal >> CB_ORDINAL_SET_BITS;
+}
+static inline uint16_t cb_ordinal_set_offset(uint32_t ordinal) {
+    return (uint16_t)(ordinal & ((1u << CB_ORDINAL_SET_BITS) - 1));
+}
+
+/* Adds to the chunk that stands in a row. Errors: CB_ENOMEM. The fold's thread. */
+CB_MUST_USE int cb_ordinal_set_add(struct cb_views *views, struct cb_row *row, uint16_t offset);
+
+/* Adds a chunk's ordinals to a bitmap of its own: bit i of word w is offset 64 w + i. Pure. Errors:
+ * CB_ECORRUPT. */
+CB_MUST_USE int cb_ordinal_set_or(struct cb_str value, uint64_t words[CB_ORDINAL_SET_WORDS]);
+
+#endif
