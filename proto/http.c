@@ -235,14 +235,16 @@ static int fail_errno(const struct cb_http_opts *opts, int error, char **sentenc
 }
 
 /* A bound socket, or a negative errno. */
-static int bind_to(const struct addrinfo *address, bool shared) {
+static int bind_to(const struct addrinfo *address, bool shared, unsigned peer_timeout_ms) {
     const int on = 1, off = 0;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (address->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    /* Accepted sockets inherit TCP_NODELAY. */
+    /* Accepted sockets inherit TCP_NODELAY and the timeout: without it a client whose machine is
+     * gone would hold its stream, which is small enough for the kernel's buffer, for 15 minutes. */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &peer_timeout_ms, sizeof(peer_timeout_ms));
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
         (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
@@ -254,14 +256,14 @@ static int bind_to(const struct addrinfo *address, bool shared) {
 }
 
 /* A listening socket, or a negative errno. */
-static int listen_on(const struct addrinfo *address, bool first) {
+static int listen_on(const struct addrinfo *address, bool first, unsigned peer_timeout_ms) {
     if (first) { /* without SO_REUSEPORT this fails if anybody listens there */
-        int probe = bind_to(address, false);
+        int probe = bind_to(address, false, peer_timeout_ms);
         if (probe < 0)
             return probe;
         close(probe);
     }
-    int fd = bind_to(address, true);
+    int fd = bind_to(address, true, peer_timeout_ms);
     if (fd >= 0 && listen(fd, BACKLOG) != 0) {
         int error = errno;
         close(fd);
@@ -288,7 +290,7 @@ static int listener_open(struct cb_http *http, bool first, char **sentence) {
      * an answer. */
     int fd = -EADDRNOTAVAIL;
     for (struct addrinfo *a = addresses; a && fd < 0 && fd != -EADDRINUSE; a = a->ai_next)
-        fd = listen_on(a, first);
+        fd = listen_on(a, first, 2 * opts->write_timeout_ms);
     freeaddrinfo(addresses);
     if (fd < 0)
         return fail_errno(opts, -fd, sentence);

@@ -54,7 +54,8 @@ struct cb_http_opts {
     unsigned head_timeout_ms;  /* from the first byte of a request to the end of its head; 408 */
     unsigned body_timeout_ms;  /* from there to the end of its body; 408 */
     unsigned idle_timeout_ms;  /* between requests, and before the first; closed silently */
-    unsigned write_timeout_ms; /* for a peer to take what was unsent when its socket got full */
+    unsigned write_timeout_ms; /* for a peer to take what was unsent when its socket got full; where
+                                  the kernel has it, twice that */
     size_t stream_max_bytes;   /* unread bytes of a stream at which cb_http_stream_write says
                                   CB_EAGAIN */
     const char *error_headers; /* header lines for the answers that the server makes by itself, or
@@ -129,6 +130,11 @@ void cb_http_stream_begin(struct cb_http_req *req, int status, const char *heade
  * loses its client at 64 MB). CB_ECLOSED: the client is
  * gone (closed will be or was called from the event loop). */
 int cb_http_stream_write(struct cb_http_req *req, const void *data, size_t len);
+/* Bounds what the kernel takes of a connection before its client reads it, by default megabytes:
+ * for streams that last, where all of them together must be bounded. */
+void cb_http_stream_narrow(struct cb_http_req *req, int bytes);
+/* Bytes of a stream that its client was not sent yet: 0 when it is gone. */
+size_t cb_http_stream_unsent(const struct cb_http_req *req);
 /* Ends the stream and frees req. */
 void cb_http_stream_end(struct cb_http_req *req);
 /* Breaks a stream off: its connection is closed without the end of the answer, so that the client

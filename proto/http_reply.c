@@ -246,6 +246,19 @@ int cb_http_stream_write(struct cb_http_req *pub, const void *data, size_t len) 
     return CB_EAGAIN;
 }
 
+void cb_http_stream_narrow(struct cb_http_req *pub, int bytes) {
+    const struct cb_http_conn *conn = ((struct cb_http_request *)pub)->conn;
+    if (conn->fd >= 0) /* where it fails it is as it was */
+        setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+size_t cb_http_stream_unsent(const struct cb_http_req *pub) {
+    const struct cb_http_request *req = (const struct cb_http_request *)pub;
+    if (req->conn->fd < 0)
+        return 0;
+    return req->conn->first == req ? cb_http_conn_unsent(req->conn) : req->held.len;
+}
+
 void cb_http_stream_end(struct cb_http_req *pub) {
     struct cb_http_request *req = (struct cb_http_request *)pub;
     struct cb_http_conn *conn = req->conn;

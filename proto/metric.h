@@ -61,7 +61,12 @@
     X(FOLD_COMMITS, "chatbeacon_fold_commits_total", "counter", "Commits of the views.")           \
     X(OVERLAY_BYTES, "chatbeacon_overlay_bytes", "gauge",                                          \
       "Memory of the fresh fields that the views do not hold yet.")                                \
-    X(QUERY_REPORTS, "chatbeacon_query_reports_total", "counter", "Reports served.")
+    X(QUERY_REPORTS, "chatbeacon_query_reports_total", "counter", "Reports served.")               \
+    X(LIVE_STREAMS, "chatbeacon_live_streams", "gauge", "Open live streams.")                      \
+    X(LIVE_DROPPED, "chatbeacon_live_dropped_total", "counter",                                    \
+      "Live streams dropped because their client did not read.")                                   \
+    X(LIVE_GAPS, "chatbeacon_live_gaps_total", "counter",                                          \
+      "Times a live stream was told that it does not get some events.")
 
 enum cb_metric {
 #define CB_METRIC_ENUM(symbol, name, type, help) CB_METRIC_##symbol,

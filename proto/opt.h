@@ -57,6 +57,8 @@ enum cb_opt_type {
     X(connections_per_address, "connections-per-address", CB_OPT_INT,                              \
       CB_OPT_INGEST | CB_OPT_QUERY, "4000", 1, 1000000, "N",                                       \
       "open HTTP connections of one client address")                                               \
+    X(live_streams, "live-streams", CB_OPT_INT, CB_OPT_QUERY, "1000", 0, 100000, "N",              \
+      "live streams at a time, in all; past it 503")                                               \
     X(body, "body", CB_OPT_BYTES, CB_OPT_INGEST, "64K", 1024, 16777216, "BYTES",                   \
       "largest request body; larger gets 413")                                                     \
     X(request_timeout, "request-timeout", CB_OPT_INT, CB_OPT_INGEST | CB_OPT_QUERY, "10", 1, 600,  \

@@ -19,6 +19,7 @@
 #include "proto/json_parser.h"
 #include "proto/log.h"
 #include "query/headers.h"
+#include "query/live.h"
 #include "query/routes.h"
 #include "query/stream.h"
 #include "query/tries.h"
@@ -37,6 +38,7 @@ struct thread {
     struct event_base *base;
     struct cb_http *http;
     struct cb_streams *streams;
+    struct cb_live *live;
     struct cb_writes *writes;
     struct cb_json_parser *parser;
     struct cb_api api;
@@ -52,6 +54,7 @@ struct cb_query {
     unsigned n_threads;
     struct thread *threads;
     struct cb_tries *tries;
+    struct cb_live_places places;
     char address[300];
 };
 
@@ -59,6 +62,7 @@ struct cb_query {
 struct shared {
     struct cb_reader *reader;
     struct cb_tries *tries;
+    struct cb_live_places *places;
     const struct cb_link_url *control; /* NULL: nothing can be written */
     unsigned ack_timeout_ms;
 };
@@ -78,6 +82,7 @@ static void drain_begin(evutil_socket_t fd, short events, void *user) {
     (void)events;
     event_del(thread->stop);
     thread->drain_until_ms = cb_clock_mono_ms() + DRAIN_MAX_MS;
+    cb_live_drain(thread->live); /* first: draining takes what has arrived */
     cb_http_drain(thread->http);
     if (event_add(thread->tick, &tick))
         event_base_loopbreak(thread->base);
@@ -124,6 +129,7 @@ static void thread_teardown(struct thread *thread) {
     cb_http_destroy(&thread->http);
     cb_writes_destroy(&thread->writes);
     cb_streams_destroy(&thread->streams);
+    cb_live_destroy(&thread->live);
     cb_json_parser_destroy(&thread->parser);
     if (thread->tick)
         event_free(thread->tick);
@@ -150,6 +156,8 @@ static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, 
         return CB_ENOMEM;
     int rc = cb_streams_create(thread->base, &thread->streams);
     if (!rc)
+        rc = cb_live_create(thread->base, shared->reader, shared->places, &thread->live);
+    if (!rc)
         rc = cb_json_parser_create(BODY_MAX_BYTES, &thread->parser);
     if (!rc)
         rc = cb_writes_create(thread->base, shared->control, shared->ack_timeout_ms, cb_api_written,
@@ -158,6 +166,7 @@ static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, 
         return rc;
     thread->api = (struct cb_api){.reader = shared->reader,
                                   .streams = thread->streams,
+                                  .live = thread->live,
                                   .writes = thread->writes,
                                   .tries = shared->tries,
                                   .parser = thread->parser};
@@ -213,9 +222,11 @@ int cb_query_setup(const struct cb_opts *opts, struct cb_reader *reader,
     }
     for (unsigned i = 0; i < query->n_threads; i++)
         query->threads[i].stop_fd = -1;
+    query->places.max = (unsigned)opts->live_streams;
     rc = cb_tries_create(&query->tries);
     struct shared shared = {.reader = reader,
                             .tries = query->tries,
+                            .places = &query->places,
                             .control = control,
                             .ack_timeout_ms = opts->ack_timeout > 0 ? (unsigned)opts->ack_timeout
                                                                     : ACK_TIMEOUT_MS};

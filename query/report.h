@@ -31,6 +31,16 @@ struct cb_report_ctx;
  * ctx->json.err is looked at by the caller. */
 typedef enum cb_refusal cb_report_fn(struct cb_report_ctx *ctx);
 
+/* What somebody wants to watch (live.h). */
+struct cb_live_ask {
+    struct cb_str site; /* its name; p NULL: nothing. Lives as long as the request */
+    uint32_t site_id;
+    const struct cb_token *token;
+    uint64_t position; /* of the views as the request saw them: new is what comes behind it */
+    bool resumes;      /* … or what is from `from` on */
+    struct cb_export_cursor from;
+};
+
 struct cb_report_ctx {
     /* Given. Valid during the call. */
     struct cb_reader *reader;
@@ -38,9 +48,10 @@ struct cb_report_ctx {
     struct cb_token token;        /* on routes that need one */
     struct cb_str site_name;      /* per-site routes: known, and open to the token */
     struct cb_site site;
-    struct cb_str visitor; /* {visitor} of the path, unchecked */
-    struct cb_str id;      /* {id}, likewise */
-    struct cb_str body;    /* of the request; for body.h */
+    struct cb_str visitor;       /* {visitor} of the path, unchecked */
+    struct cb_str id;            /* {id}, likewise */
+    struct cb_str body;          /* of the request; for body.h */
+    struct cb_str last_event_id; /* the header Last-Event-ID; empty where it was not sent */
     struct cb_json_parser *parser;
     struct cb_params params;
     struct cb_span span; /* on routes that take from, to and tz */
@@ -50,6 +61,7 @@ struct cb_report_ctx {
     struct cb_json json;
     struct cb_param_error error; /* on a refusal: field and sentence; empty for none */
     struct cb_export *export;    /* instead of out: the caller's to send and destroy */
+    struct cb_live_ask live;     /* … or: a stream; token points into this */
     int status;                  /* of the answer; 0: 200 */
     /* Instead of out: what is to be written, its op not 0. made_ms and by are filled in by the
      * caller. When the views hold it, after is called in a snapshot that has it, and writes the
@@ -62,6 +74,7 @@ struct cb_report_ctx {
     char secret[CB_SECRET_BYTES]; /* what only after may tell, once */
 };
 
+cb_report_fn cb_report_live;     /* reports/live.c: sets ctx->live */
 cb_report_fn cb_report_totals;   /* reports/totals.c */
 cb_report_fn cb_report_series;   /* reports/series.c */
 cb_report_fn cb_report_sessions; /* reports/sessions.c */

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "proto/clock.h"
 #include "proto/crash.h"
@@ -11,10 +12,12 @@
 #include "proto/metric.h"
 #include "query/assets.h"
 #include "query/headers.h"
+#include "query/live.h"
 #include "query/stream.h"
 #include "query/tries.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"
+#define TYPE_EVENTS "text/event-stream"
 #define TYPE_EXPORT "application/x-ndjson"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
 #define SPAN_PARAMS "from", "to", "tz"
@@ -61,6 +64,8 @@ static const struct cb_route routes[] = {
      false, {"cursor", "limit"}, TYPE_JSON, cb_report_audit},
     {CB_HTTP_GET, "/v1/sites/{site}/export", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {"format", "cursor", "until", "limit", SPAN_PARAMS}, TYPE_EXPORT, cb_report_export},
+    {CB_HTTP_GET, "/v1/sites/{site}/live", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_EVENTS, cb_report_live},
     {CB_HTTP_GET, "/v1/balance", CB_ROLE_VIEWER, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_balance},
     {CB_HTTP_GET, "/metrics", CB_ROLE_VIEWER, CB_SCOPE_WHOLE,
@@ -181,7 +186,7 @@ static void preflight(struct cb_http_req *req, unsigned allow) {
     write_methods(allow, more, sizeof more);
     size_t len = strlen(more);
     snprintf(more + len, sizeof more - len,
-             "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
+             "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID\r\n"
              "Access-Control-Max-Age: 600\r\n");
     cb_http_reply(req, 204, cb_headers_write(req, more, headers), NULL, 0);
 }
@@ -215,6 +220,22 @@ static enum cb_refusal admit(const struct cb_route *route, const struct cb_http_
     return refusal;
 }
 
+/* A header of ours that may stand there once. Errors: CB_EINVAL with *error filled. */
+static int read_header(const struct cb_http_req *req, const char *name, struct cb_str *out,
+                       struct cb_param_error *error) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < req->n_headers; i++) {
+        const struct cb_http_header *header = &req->headers[i];
+        if (header->name.len != strlen(name) ||
+            strncasecmp(header->name.p, name, header->name.len) != 0)
+            continue;
+        if (n++ > 0)
+            return cb_param_refuse(error, name, "%s was sent twice", name);
+        *out = header->value;
+    }
+    return 0;
+}
+
 /* *wait_s is set, and the answer is 429, where an address tried too many tokens. */
 static enum cb_refusal report(const struct cb_route *route, const struct cb_http_req *req,
                               struct cb_report_ctx *ctx, const struct captured *captured,
@@ -229,6 +250,8 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
     ctx->id = captured->id;
     ctx->body = req->body;
     int rc = cb_params_parse(req->query, route->params, &ctx->params, &ctx->error);
+    if (!rc)
+        rc = read_header(req, "Last-Event-ID", &ctx->last_event_id, &ctx->error);
     if (!rc && route->takes_span)
         rc = cb_span_parse(&ctx->params, ctx->now_ms, &ctx->span, &ctx->error);
     if (rc)
@@ -310,6 +333,9 @@ static void answer(const struct cb_route *route, struct cb_http_req *req, const 
         refuse_tries(req, wait_s);
     } else if (!refusal && ctx.export) {
         if (cb_streams_take(api->streams, req, &ctx.export))
+            cb_api_refuse(req, CB_REFUSE_BUSY, NULL);
+    } else if (!refusal && ctx.live.site.p) {
+        if (cb_live_take(api->live, req, &ctx.live))
             cb_api_refuse(req, CB_REFUSE_BUSY, NULL);
     } else if (!refusal && ctx.after) {
         start_write(route, req, api, &ctx);

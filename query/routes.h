@@ -27,12 +27,14 @@ extern const char cb_routes_error_headers[];
 
 /* What a query thread answers from; all borrowed. */
 struct cb_streams;
+struct cb_live;
 struct cb_writes;
 struct cb_tries;
 struct cb_json_parser;
 struct cb_api {
     struct cb_reader *reader;
     struct cb_streams *streams;
+    struct cb_live *live;
     struct cb_writes *writes;
     struct cb_tries *tries; /* shared by the threads */
     struct cb_json_parser *parser;

@@ -172,6 +172,31 @@ static int64_t bucket_next(UCalendar *calendar, enum cb_grain grain, int64_t sta
     return next > start ? next : start + CB_MINUTE_MS; /* never for ever, should ICU fail */
 }
 
+/* The bucket that ms is in. Where the clock goes back over midnight, a date begins before the one
+ * before it has ended. */
+static void bucket_of(UCalendar *calendar, enum cb_grain grain, int64_t ms, int64_t *start,
+                      int64_t *next) {
+    *start = bucket_start(calendar, grain, ms);
+    *next = bucket_next(calendar, grain, *start);
+    while (*next <= ms) {
+        *start = *next;
+        *next = bucket_next(calendar, grain, *start);
+    }
+}
+
+int cb_span_day(const char *zone, int64_t ms, int64_t *from, int64_t *to) {
+    UCalendar *calendar;
+    int64_t start, next;
+    int rc = calendar_open(zone, &calendar);
+    if (rc)
+        return rc;
+    bucket_of(calendar, CB_GRAIN_DAY, ms, &start, &next);
+    ucal_close(calendar);
+    *from = floor_to(start, CB_MINUTE_MS) / CB_MINUTE_MS;
+    *to = floor_to(next, CB_MINUTE_MS) / CB_MINUTE_MS;
+    return 0;
+}
+
 static bool digits(const char **p, unsigned n, int *out) {
     int value = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -345,13 +370,8 @@ static int cut(UCalendar *calendar, const struct cb_span *span, enum cb_grain gr
                struct cb_buckets *buckets, struct cb_param_error *error) {
     size_t cap = 0;
     int64_t from_ms = span->from * CB_MINUTE_MS, to_ms = span->to * CB_MINUTE_MS;
-    int64_t start = bucket_start(calendar, grain, from_ms);
-    int64_t next = bucket_next(calendar, grain, start);
-    /* Where the clock goes back over midnight, a date begins before the one before it has ended. */
-    while (next <= from_ms) {
-        start = next;
-        next = bucket_next(calendar, grain, start);
-    }
+    int64_t start, next;
+    bucket_of(calendar, grain, from_ms, &start, &next);
     buckets->first = floor_to(start, CB_MINUTE_MS) / CB_MINUTE_MS;
     int rc = bound_add(buckets, &cap, span->from);
     for (; !rc && next < to_ms; next = bucket_next(calendar, grain, next)) {

@@ -38,6 +38,9 @@ CB_MUST_USE int cb_span_parse(const struct cb_params *params, int64_t now_ms, st
 
 /* Whether that is the name of an IANA zone. */
 bool cb_zone_known(const char *name);
+/* The local day of a moment, in minutes: [*from, *to). zone is one that cb_zone_known has passed.
+ * Errors: CB_ENOMEM. */
+CB_MUST_USE int cb_span_day(const char *zone, int64_t ms, int64_t *from, int64_t *to);
 
 /* The grain parameter; a day if it was not given. Errors: CB_EINVAL with *error filled. */
 CB_MUST_USE int cb_grain_parse(const struct cb_params *params, enum cb_grain *out,

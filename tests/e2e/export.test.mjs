@@ -281,7 +281,7 @@ test(`export over ${transport}`, async (t) => {
   await t.test("what is wrong is named, and HEAD tells the end", async () => {
     for (const [field, value] of [
       ["format", "xml"],
-      ["cursor", "12"],
+      ["cursor", "12-"],
       ["cursor", "0-0"],
       ["until", "-1"],
       ["limit", "0"],

@@ -148,3 +148,10 @@ export function checkAnswer(method, url, { status, headers, text }) {
     for (const line of text.split("\n").slice(0, LINES_MAX))
       if (line !== "" && text.endsWith("\n")) checkJson(content[type].schema, line, what);
 }
+
+/** Throws when an event of a live stream is not one that the document describes; returns it. */
+export function checkEvent(event) {
+  const text = JSON.stringify(event);
+  checkJson({ $ref: "#/components/schemas/LiveEvent" }, text, `live: ${event.event}`);
+  return event;
+}

@@ -401,7 +401,8 @@ static void listed_origins_may_read(void **state) {
     answer = send_json("OPTIONS", SETTINGS, ALL, "Origin: https://a.example\r\n", "");
     assert_int_equal(answer.status, 204);
     assert_header(answer, "Access-Control-Allow-Methods: GET, HEAD, PUT");
-    assert_header(answer, "Access-Control-Allow-Headers: Authorization, Content-Type");
+    assert_header(answer,
+                  "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID");
     answer = send_json("OPTIONS", SETTINGS, ALL, "Origin: https://c.example\r\n", "");
     assert_int_equal(answer.status, 405);
     char *sentence;
