@@ -2,13 +2,15 @@
 #include "store/key.h"
 
 struct cb_key cb_key_position(uint64_t position) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u64(&key, position);
     return key;
 }
 
 struct cb_key cb_key_meta(uint8_t what) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u8(&key, what);
     return key;
 }
@@ -22,21 +24,24 @@ struct cb_key cb_key_verdict(uint64_t position, uint16_t chunk) {
 }
 
 struct cb_key cb_key_name(uint32_t site, struct cb_str name) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_bytes(&key, name.p ? name.p : "", name.len);
     return key;
 }
 
 struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_bytes(&key, producer, 8);
     return key;
 }
 
 struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, day);
     cb_key_u32(&key, site);
     cb_key_bytes(&key, producer, 8);
@@ -50,7 +55,8 @@ struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64
 }
 
 struct cb_key cb_key_count(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_u32(&key, name_id);
     cb_key_u8(&key, grain);
@@ -66,21 +72,24 @@ struct cb_key cb_key_unique(uint32_t site, uint32_t name_id, uint8_t grain, uint
 }
 
 struct cb_key cb_key_ordinal(uint32_t site, const uint8_t visitor[16]) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_bytes(&key, visitor, 16);
     return key;
 }
 
 struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_u32(&key, ordinal);
     return key;
 }
 
 struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_u32(&key, ~minute); /* complements: the newest sorts first */
     cb_key_u32(&key, ~ordinal);
@@ -95,13 +104,15 @@ struct cb_key cb_key_field(uint32_t site, uint32_t ordinal, uint8_t field, uint8
 }
 
 struct cb_key cb_key_site(uint32_t site) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_u32(&key, site);
     return key;
 }
 
 struct cb_key cb_key_token(const uint8_t id[8]) {
-    struct cb_key key = {.len = 0};
+    struct cb_key key;
+    cb_key_init(&key);
     cb_key_bytes(&key, id, 8);
     return key;
 }

@@ -23,12 +23,13 @@ static bool row_is_due(struct cb_str value, int64_t before_ms) {
 }
 
 /* Whether every part of a visitor is gone. */
-static int parts_gone(struct cb_views *views, const struct cb_row *row, bool *gone) {
+static int parts_gone(struct cb_views *views, const struct cb_key *visitor,
+                      const struct cb_row *row, bool *gone) {
     const uint32_t next = cb_be32_get(row->data + 4);
     int rc = 0;
     *gone = true;
     for (uint32_t part = cb_be32_get(row->data); rc == 0 && *gone && part != next; part++) {
-        struct cb_key key = row->key;
+        struct cb_key key = *visitor;
         struct cb_row *there;
         cb_key_u32(&key, part);
         rc = cb_views_row(views, CB_TABLE_SESSIONS, &key, &there);
@@ -60,7 +61,7 @@ static int forget_in(struct cb_views *views, const struct cb_key *key, int64_t b
     memmove(row->data + kept * CB_SESSION_BYTES, row->data + n * CB_SESSION_BYTES, tail);
     if (kept == 0 && tail > 0) {
         bool gone;
-        rc = parts_gone(views, row, &gone);
+        rc = parts_gone(views, key, row, &gone);
         tail = gone ? 0 : tail;
     }
     return rc == 0 ? cb_row_resize(views, row, kept * CB_SESSION_BYTES + tail) : rc;

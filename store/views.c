@@ -2,7 +2,6 @@
  * views.c: invariant: the rows in LMDB and the position in `meta` always belong together. */
 #include "store/views.h"
 
-#include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +13,6 @@
 
 enum {
     PATH_BYTES = 4096,
-    SLOTS_MIN = 1 << 12,
-    CHUNK_BYTES = 1 << 20, /* of the batch's memory */
-    CHUNKS_KEPT = 16,      /* kept from batch to batch */
     QUOTA_PERCENT = 90,
     QUOTA_INTERVAL_MS = 1000,
     RESERVE_BYTES =
@@ -29,13 +25,6 @@ static const char *const table_names[CB_TABLE_COUNT] = {
 #undef CB_TABLE_NAME
 };
 
-/* Memory of a batch: taken from chunks, given back all at once. */
-struct chunk {
-    struct chunk *next;
-    size_t used, size;
-    uint8_t bytes[];
-};
-
 struct cb_views {
     struct cb_db *db;
     unsigned tables[CB_TABLE_COUNT];
@@ -45,12 +34,7 @@ struct cb_views {
     _Atomic uint64_t room_bytes; /* as measured last */
     /* the batch */
     struct cb_db_txn *txn;
-    struct cb_row **slots;
-    size_t n_slots, n_rows;
-    struct chunk *chunks, *spare;
-    size_t n_spare, batch_bytes;
-    uint8_t hash_key[crypto_shorthash_KEYBYTES]; /* keys hold what pages chose: the hash must not be
-                                                    guessable */
+    struct cb_cache *cache; /* its rows */
 };
 
 /* The version is looked at first: views of another version may lack tables. */
@@ -121,10 +105,13 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (!views) {
         return CB_ENOMEM;
     }
-    crypto_shorthash_keygen(views->hash_key);
-    int rc = cb_zones_create(&views->zones);
+    int rc = cb_cache_create(CB_TABLE_COUNT, &views->cache);
     if (rc != 0) {
         goto err_after_views;
+    }
+    rc = cb_zones_create(&views->zones);
+    if (rc != 0) {
+        goto err_after_cache;
     }
     rc = cb_db_open(folder, map_bytes, CB_TABLE_COUNT + 4, read_only, &views->db);
     if (rc != 0) {
@@ -157,6 +144,8 @@ err_after_db:
     cb_db_close(&views->db);
 err_after_zones:
     cb_zones_destroy(&views->zones);
+err_after_cache:
+    cb_cache_destroy(&views->cache);
 err_after_views:
     free(views);
     return rc;
@@ -170,21 +159,12 @@ int cb_views_open_read_only(const char *data_dir, uint64_t map_bytes, struct cb_
     return open_views(data_dir, map_bytes, true, out);
 }
 
-static void free_chunks(struct chunk **list) {
-    while (*list) {
-        struct chunk *next = (*list)->next;
-        free(*list);
-        *list = next;
-    }
-}
-
 void cb_views_close(struct cb_views **views) {
     if (!*views) {
         return;
     }
     cb_views_abort(*views);
-    free_chunks(&(*views)->spare);
-    free((*views)->slots);
+    cb_cache_destroy(&(*views)->cache);
     cb_db_close(&(*views)->db);
     cb_zones_destroy(&(*views)->zones);
     free(*views);
@@ -224,52 +204,6 @@ int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn, uint6
     return rc;
 }
 
-/* Memory of the batch, aligned for any row. */
-static void *take(struct cb_views *views, size_t len) {
-    len = (len + 15) & ~(size_t)15;
-    struct chunk *chunk = views->chunks;
-    if (!chunk || chunk->size - chunk->used < len) {
-        if (views->spare && len <= CHUNK_BYTES) {
-            chunk = views->spare;
-            views->spare = chunk->next;
-            views->n_spare--;
-        } else {
-            size_t size = len > CHUNK_BYTES ? len : CHUNK_BYTES;
-            chunk = malloc(sizeof(*chunk) + size);
-            if (!chunk) {
-                return NULL;
-            }
-            chunk->size = size;
-        }
-        chunk->used = 0;
-        chunk->next = views->chunks;
-        views->chunks = chunk;
-    }
-    void *p = chunk->bytes + chunk->used;
-    chunk->used += len;
-    views->batch_bytes += len;
-    return p;
-}
-
-static void end_batch(struct cb_views *views) {
-    while (views->chunks) {
-        struct chunk *chunk = views->chunks;
-        views->chunks = chunk->next;
-        if (chunk->size == CHUNK_BYTES && views->n_spare < CHUNKS_KEPT) {
-            chunk->next = views->spare;
-            views->spare = chunk;
-            views->n_spare++;
-        } else {
-            free(chunk);
-        }
-    }
-    if (views->slots) {
-        memset(views->slots, 0, views->n_slots * sizeof(struct cb_row *));
-    }
-    views->n_rows = 0;
-    views->batch_bytes = 0;
-}
-
 int cb_views_begin(struct cb_views *views) {
     return cb_db_begin(views->db, true, &views->txn);
 }
@@ -280,81 +214,25 @@ uint64_t cb_views_room_bytes(const struct cb_views *views) {
 
 void cb_views_abort(struct cb_views *views) {
     cb_db_abort(&views->txn);
-    end_batch(views);
+    cb_cache_clear(views->cache);
 }
 
 size_t cb_views_batch_bytes(const struct cb_views *views) {
-    return views->batch_bytes;
-}
-
-static size_t hash_of(const struct cb_views *views, unsigned table, const struct cb_key *key) {
-    uint8_t text[1 + CB_KEY_MAX];
-    text[0] = (uint8_t)table;
-    memcpy(text + 1, key->bytes, key->len);
-    uint64_t hash;
-    crypto_shorthash((unsigned char *)&hash, text, 1u + key->len, views->hash_key);
-    return (size_t)hash;
-}
-
-static int grow_slots(struct cb_views *views) {
-    size_t n = views->n_slots ? views->n_slots * 4 : SLOTS_MIN;
-    struct cb_row **slots = calloc(n, sizeof(struct cb_row *));
-    if (!slots) {
-        return CB_ENOMEM;
-    }
-    for (size_t i = 0; i < views->n_slots; i++) {
-        for (struct cb_row *row = views->slots[i], *next; row; row = next) {
-            next = row->next;
-            size_t slot = hash_of(views, row->table, &row->key) & (n - 1);
-            row->next = slots[slot];
-            slots[slot] = row;
-        }
-    }
-    free(views->slots);
-    views->slots = slots;
-    views->n_slots = n;
-    return 0;
+    return cb_cache_bytes(views->cache);
 }
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                  struct cb_row **out) {
-    if (views->n_rows >= views->n_slots) {
-        int rc = grow_slots(views);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    size_t slot = hash_of(views, table, key) & (views->n_slots - 1);
-    for (struct cb_row *row = views->slots[slot]; row; row = row->next) {
-        if (row->table == table && row->key.len == key->len &&
-            memcmp(row->key.bytes, key->bytes, key->len) == 0) {
-            *out = row;
-            return 0;
-        }
+    *out = cb_cache_find(views->cache, table, key);
+    if (*out) {
+        return 0;
     }
     struct cb_str stored = {NULL, 0};
     int rc = cb_db_get(views->txn, views->tables[table], cb_key_str(key), &stored);
     if (rc != 0 && rc != CB_ENOENT) {
         return rc;
     }
-    struct cb_row *row = take(views, sizeof(*row));
-    if (!row) {
-        return CB_ENOMEM;
-    }
-    *row = (struct cb_row){.table = (uint8_t)table, .stored = rc == 0, .key = *key};
-    if (stored.len > 0) {
-        row->data = take(views, stored.len);
-        if (!row->data) {
-            return CB_ENOMEM;
-        }
-        memcpy(row->data, stored.p, stored.len);
-        row->len = row->cap = (uint32_t)stored.len;
-    }
-    row->next = views->slots[slot];
-    views->slots[slot] = row;
-    views->n_rows++;
-    *out = row;
-    return 0;
+    return cb_cache_add(views->cache, table, key, stored, rc == 0, out);
 }
 
 int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {
@@ -362,77 +240,25 @@ int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cu
 }
 
 int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len) {
-    if (len > row->cap) {
-        size_t cap = row->cap ? (size_t)row->cap * 2 : 16;
-        cap = cap < len ? len : cap;
-        uint8_t *data = take(views, cap);
-        if (!data) {
-            return CB_ENOMEM;
-        }
-        if (row->len > 0) {
-            memcpy(data, row->data, row->len);
-        }
-        row->data = data;
-        row->cap = (uint32_t)cap;
-    }
-    if (len > row->len) {
-        memset(row->data + row->len, 0, len - row->len);
-    }
-    row->len = (uint32_t)len;
-    row->dirty = true;
-    return 0;
+    return cb_cache_resize(views->cache, row, len);
 }
 
-void cb_row_touch(struct cb_row *row) {
-    row->dirty = true;
-}
-
-static int compare_rows(const void *a, const void *b) {
-    const struct cb_row *left = *(struct cb_row *const *)a, *right = *(struct cb_row *const *)b;
-    if (left->table != right->table) {
-        return left->table < right->table ? -1 : 1;
-    }
-    uint8_t len = left->key.len < right->key.len ? left->key.len : right->key.len;
-    int order = memcmp(left->key.bytes, right->key.bytes, len);
-    return order != 0 ? order : (int)left->key.len - (int)right->key.len;
-}
-
-static int write_row(struct cb_views *views, const struct cb_row *row) {
+static int write_row(void *user, const struct cb_row *row) {
+    struct cb_views *views = user;
+    struct cb_str key = {(const char *)row->key, row->key_len};
     unsigned table = views->tables[row->table];
     if (row->len > 0) {
-        return cb_db_put(views->txn, table, cb_key_str(&row->key),
+        return cb_db_put(views->txn, table, key,
                          (struct cb_str){(const char *)row->data, row->len});
     }
-    return row->stored ? cb_db_delete(views->txn, table, cb_key_str(&row->key)) : 0;
-}
-
-static int write_rows(struct cb_views *views) {
-    size_t n = 0;
-    struct cb_row **changed = malloc((views->n_rows + 1) * sizeof(struct cb_row *));
-    if (!changed) {
-        return CB_ENOMEM;
-    }
-    for (size_t i = 0; i < views->n_slots; i++) {
-        for (struct cb_row *row = views->slots[i]; row; row = row->next) {
-            if (row->dirty) {
-                changed[n++] = row;
-            }
-        }
-    }
-    qsort(changed, n, sizeof(struct cb_row *), compare_rows);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        rc = write_row(views, changed[i]);
-    }
-    free(changed);
-    return rc;
+    return row->stored ? cb_db_delete(views->txn, table, key) : 0;
 }
 
 int cb_views_commit(struct cb_views *views, uint64_t position) {
     uint8_t value[8];
     cb_be64_put(value, position);
     struct cb_key key = cb_key_meta(CB_META_POSITION);
-    int rc = write_rows(views);
+    int rc = cb_cache_changed(views->cache, write_row, views);
     if (rc == 0) {
         rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),
                        (struct cb_str){(const char *)value, sizeof(value)});
@@ -443,7 +269,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     }
     cb_crash_point("views_before_commit");
     rc = cb_db_commit(&views->txn);
-    end_batch(views);
+    cb_cache_clear(views->cache);
     if (rc == 0) {
         measure_again(views);
         cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);

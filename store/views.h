@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/cache.h"
 #include "store/db.h"
 #include "store/key.h"
 #include "store/zone.h"
@@ -66,17 +67,6 @@ enum {
 
 struct cb_views;
 
-/* A row in the cache. data holds len bytes; an absent row has len 0. Valid until the batch ends;
- * change it through cb_row_resize, or in place followed by cb_row_touch. */
-struct cb_row {
-    uint8_t *data;
-    uint32_t len, cap;
-    uint8_t table;
-    bool dirty, stored; /* stored: LMDB has a row of this key */
-    struct cb_key key;
-    struct cb_row *next; /* of its hash slot */
-};
-
 /* Opens (or makes) DIR/views. Errors: those of cb_db_open; CB_EVERSION when a newer version wrote
  * them, CB_ESTALE when an older one did. */
 CB_MUST_USE int cb_views_open(const char *data_dir, uint64_t map_bytes, struct cb_views **out);
@@ -108,7 +98,6 @@ CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
-void cb_row_touch(struct cb_row *row);
 /* Bytes that may still be filled, as measured after a commit. A commit writes each page that it
  * changes anew, and those of the commit before it are not free yet: so what two batches may change
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */

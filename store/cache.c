@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/cache.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+enum {
+    SLOTS_MIN = 1 << 12,
+    CHUNK_BYTES = 1 << 20, /* of the rows' memory */
+    CHUNKS_KEPT = 16,      /* kept when the rows go */
+    RECENT_BITS = 13,
+    WORD_BYTES = 8,
+};
+
+struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    uint8_t bytes[];
+};
+
+struct cb_cache {
+    unsigned n_tables;
+    struct cb_row **recent; /* by the cheap hash: the row that was used last, or NULL */
+    struct cb_row **slots;
+    size_t n_slots;
+    struct cb_row **rows; /* all of them, in the order of adding */
+    size_t n_rows, rows_cap;
+    struct chunk *chunks, *spare;
+    size_t n_spare, bytes;
+    uint8_t hash_key[crypto_shorthash_KEYBYTES];
+};
+
+int cb_cache_create(unsigned n_tables, struct cb_cache **out) {
+    struct cb_cache *cache = calloc(1, sizeof(*cache));
+    if (!cache) {
+        return CB_ENOMEM;
+    }
+    cache->n_tables = n_tables;
+    cache->recent = calloc((size_t)1 << RECENT_BITS, sizeof(struct cb_row *));
+    if (!cache->recent) {
+        free(cache);
+        return CB_ENOMEM;
+    }
+    crypto_shorthash_keygen(cache->hash_key);
+    *out = cache;
+    return 0;
+}
+
+static void free_chunks(struct chunk **list) {
+    while (*list) {
+        struct chunk *next = (*list)->next;
+        free(*list);
+        *list = next;
+    }
+}
+
+void cb_cache_destroy(struct cb_cache **cache) {
+    if (*cache) {
+        free_chunks(&(*cache)->chunks);
+        free_chunks(&(*cache)->spare);
+        free((*cache)->rows);
+        free((*cache)->slots);
+        free((*cache)->recent);
+        free(*cache);
+        *cache = NULL;
+    }
+}
+
+void cb_cache_clear(struct cb_cache *cache) {
+    while (cache->chunks) {
+        struct chunk *chunk = cache->chunks;
+        cache->chunks = chunk->next;
+        if (chunk->size == CHUNK_BYTES && cache->n_spare < CHUNKS_KEPT) {
+            chunk->next = cache->spare;
+            cache->spare = chunk;
+            cache->n_spare++;
+        } else {
+            free(chunk);
+        }
+    }
+    if (cache->slots) {
+        memset(cache->slots, 0, cache->n_slots * sizeof(struct cb_row *));
+    }
+    memset(cache->recent, 0, sizeof(struct cb_row *) << RECENT_BITS);
+    cache->n_rows = 0;
+    cache->bytes = 0;
+}
+
+size_t cb_cache_bytes(const struct cb_cache *cache) {
+    return cache->bytes;
+}
+
+/* Memory for a row or its value, aligned for either. */
+static void *take(struct cb_cache *cache, size_t len) {
+    len = (len + 15) & ~(size_t)15;
+    struct chunk *chunk = cache->chunks;
+    if (!chunk || chunk->size - chunk->used < len) {
+        if (cache->spare && len <= CHUNK_BYTES) {
+            chunk = cache->spare;
+            cache->spare = chunk->next;
+            cache->n_spare--;
+        } else {
+            size_t size = len > CHUNK_BYTES ? len : CHUNK_BYTES;
+            chunk = malloc(sizeof(*chunk) + size);
+            if (!chunk) {
+                return NULL;
+            }
+            chunk->size = size;
+        }
+        chunk->used = 0;
+        chunk->next = cache->chunks;
+        cache->chunks = chunk;
+    }
+    void *p = chunk->bytes + chunk->used;
+    chunk->used += len;
+    cache->bytes += len;
+    return p;
+}
+
+/* ---- finding ---- */
+
+static uint64_t word_at(const uint8_t *p, size_t len) {
+    uint64_t word = 0;
+    memcpy(&word, p, len < WORD_BYTES ? len : WORD_BYTES);
+    return word;
+}
+
+/* Of the key's first and last bytes: that others can make two keys share a place costs them a turn
+ * through the slots, no more. */
+static size_t recent_of(unsigned table, const struct cb_key *key) {
+    uint64_t first = word_at(key->bytes, key->len);
+    uint64_t last =
+        key->len > WORD_BYTES ? word_at(key->bytes + key->len - WORD_BYTES, WORD_BYTES) : key->len;
+    uint64_t mixed = (first ^ table) * UINT64_C(0x9e3779b97f4a7c15) + last;
+    mixed = (mixed ^ (mixed >> 32)) * UINT64_C(0xd6e8feb86659fd93);
+    return (size_t)(mixed >> (64 - RECENT_BITS));
+}
+
+static size_t slot_of(const struct cb_cache *cache, unsigned table, const uint8_t *key,
+                      size_t len) {
+    uint8_t text[1 + CB_KEY_MAX];
+    uint64_t hash;
+    text[0] = (uint8_t)table;
+    memcpy(text + 1, key, len);
+    crypto_shorthash((unsigned char *)&hash, text, 1 + len, cache->hash_key);
+    return (size_t)hash & (cache->n_slots - 1);
+}
+
+static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key *key) {
+    return row->table == table && row->key_len == key->len &&
+           memcmp(row->key, key->bytes, key->len) == 0;
+}
+
+struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key) {
+    struct cb_row **recent = &cache->recent[recent_of(table, key)];
+    if (*recent && is_row(*recent, table, key)) {
+        return *recent;
+    }
+    if (cache->n_slots == 0) {
+        return NULL;
+    }
+    struct cb_row *row = cache->slots[slot_of(cache, table, key->bytes, key->len)];
+    while (row && !is_row(row, table, key)) {
+        row = row->next;
+    }
+    if (row) {
+        *recent = row;
+    }
+    return row;
+}
+
+/* ---- adding ---- */
+
+static int grow_slots(struct cb_cache *cache) {
+    size_t n = cache->n_slots ? cache->n_slots * 4 : SLOTS_MIN;
+    struct cb_row **slots = calloc(n, sizeof(struct cb_row *));
+    if (!slots) {
+        return CB_ENOMEM;
+    }
+    free(cache->slots);
+    cache->slots = slots;
+    cache->n_slots = n;
+    for (size_t i = 0; i < cache->n_rows; i++) {
+        struct cb_row *row = cache->rows[i];
+        size_t slot = slot_of(cache, row->table, row->key, row->key_len);
+        row->next = slots[slot];
+        slots[slot] = row;
+    }
+    return 0;
+}
+
+static int grow_rows(struct cb_cache *cache) {
+    size_t cap = cache->rows_cap ? cache->rows_cap * 2 : SLOTS_MIN;
+    struct cb_row **rows = realloc(cache->rows, cap * sizeof(struct cb_row *));
+    if (!rows) {
+        return CB_ENOMEM;
+    }
+    cache->rows = rows;
+    cache->rows_cap = cap;
+    return 0;
+}
+
+int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *key,
+                 struct cb_str value, bool stored, struct cb_row **out) {
+    int rc = cache->n_rows >= cache->n_slots ? grow_slots(cache) : 0;
+    rc = rc == 0 && cache->n_rows == cache->rows_cap ? grow_rows(cache) : rc;
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_row *row = take(cache, sizeof(*row) + key->len);
+    if (!row) {
+        return CB_ENOMEM;
+    }
+    *row = (struct cb_row){.table = (uint8_t)table, .stored = stored, .key_len = key->len};
+    memcpy(row->key, key->bytes, key->len);
+    if (value.len > 0) {
+        row->data = take(cache, value.len);
+        if (!row->data) {
+            return CB_ENOMEM;
+        }
+        memcpy(row->data, value.p, value.len);
+        row->len = row->cap = (uint32_t)value.len;
+    }
+    size_t slot = slot_of(cache, table, key->bytes, key->len);
+    row->next = cache->slots[slot];
+    cache->slots[slot] = row;
+    cache->rows[cache->n_rows++] = row;
+    cache->recent[recent_of(table, key)] = row;
+    *out = row;
+    return 0;
+}
+
+int cb_cache_resize(struct cb_cache *cache, struct cb_row *row, size_t len) {
+    if (len > row->cap) {
+        size_t cap = row->cap ? (size_t)row->cap * 2 : 16;
+        cap = cap < len ? len : cap;
+        uint8_t *data = take(cache, cap);
+        if (!data) {
+            return CB_ENOMEM;
+        }
+        if (row->len > 0) {
+            memcpy(data, row->data, row->len);
+        }
+        row->data = data;
+        row->cap = (uint32_t)cap;
+    }
+    if (len > row->len) {
+        memset(row->data + row->len, 0, len - row->len);
+    }
+    row->len = (uint32_t)len;
+    row->dirty = true;
+    return 0;
+}
+
+/* ---- in order ---- */
+
+/* A changed row with the first bytes of its key as a number, which decides nearly always. */
+struct place {
+    uint64_t first;
+    const struct cb_row *row;
+};
+
+static int compare(const void *a, const void *b) {
+    const struct place *left = a, *right = b;
+    if (left->first != right->first) {
+        return left->first < right->first ? -1 : 1;
+    }
+    size_t left_len = left->row->key_len, right_len = right->row->key_len;
+    int order =
+        memcmp(left->row->key, right->row->key, left_len < right_len ? left_len : right_len);
+    return order != 0 ? order : (left_len > right_len) - (left_len < right_len);
+}
+
+/* Puts the changed rows into places, those of a table together; ends[t] is where table t ends. */
+static void spread(const struct cb_cache *cache, struct place *places, size_t *ends) {
+    for (size_t i = 0; i < cache->n_rows; i++) {
+        if (cache->rows[i]->dirty) {
+            ends[cache->rows[i]->table + 1]++;
+        }
+    }
+    for (unsigned table = 0; table < cache->n_tables; table++) {
+        ends[table + 1] += ends[table];
+    }
+    for (size_t i = 0; i < cache->n_rows; i++) {
+        const struct cb_row *row = cache->rows[i];
+        if (row->dirty) {
+            uint64_t first = __builtin_bswap64(word_at(row->key, row->key_len));
+            places[ends[row->table]++] = (struct place){first, row};
+        }
+    }
+}
+
+int cb_cache_changed(struct cb_cache *cache, int (*each)(void *user, const struct cb_row *row),
+                     void *user) {
+    struct place *places = malloc((cache->n_rows + 1) * sizeof(*places));
+    size_t *ends = calloc((size_t)cache->n_tables + 1, sizeof(*ends));
+    int rc = places && ends ? 0 : CB_ENOMEM;
+    if (rc == 0) {
+        spread(cache, places, ends);
+        size_t begin = 0;
+        for (unsigned table = 0; rc == 0 && table < cache->n_tables; table++) {
+            qsort(places + begin, ends[table] - begin, sizeof(*places), compare);
+            for (size_t i = begin; rc == 0 && i < ends[table]; i++) {
+                rc = each(user, places[i].row);
+            }
+            begin = ends[table];
+        }
+    }
+    free(places);
+    free(ends);
+    return rc;
+}
