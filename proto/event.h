@@ -163,8 +163,10 @@ size_t cb_field_max_chars(unsigned field);
 void cb_visitor_hash(struct cb_str site, const uint8_t id[CB_VISITOR_BYTES],
                      uint8_t out[CB_VISITOR_BYTES]);
 
-/* Who wrote a field; the numbers stand on disk. 0 in a stamp means a page. */
-enum cb_source { CB_SOURCE_PAGE = 1, CB_SOURCE_OPERATOR = 2 };
+/* Who wrote a field; the numbers stand on disk. 0 in a stamp means a page. FORM: the visitor in a
+ * form of the widget, which says so by the prop `source`; a page's like any other to the order of
+ * writes. */
+enum cb_source { CB_SOURCE_PAGE = 1, CB_SOURCE_OPERATOR = 2, CB_SOURCE_FORM = 3 };
 
 /* Order of writes of a visitor's field (DESIGN, "Write order of a field"). An operator's has the
  * journal's time of append, its position as seq, and no producer. */

@@ -18,12 +18,12 @@ enum {
     CB_REPORT_BYTES_MAX = 32 * 1024 * 1024, /* of an answer */
     CB_REPORT_NAMES_MAX = 10000,            /* event names of one totals answer */
     CB_REPORT_SITES_MAX = 100000,           /* sites of one balance */
-    CB_REPORT_SCAN_MAX = 10000,             /* visitors that one request looks at */
-    CB_REPORT_SCAN_BYTES = 8 * 1024 * 1024, /* … and bytes of their fields that it searches */
+    CB_REPORT_SCAN_MAX = 1000,              /* visitors that one search looks at */
     CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
     CB_REPORT_ROWS_DEFAULT = 50,
-    CB_REPORT_AUDIT_ROWS_MAX = 500,          /* of one answer */
-    CB_EXPORT_CHUNK_BYTES_MAX = 1024 * 1024, /* of an export at once: 128 KB and the largest row */
+    CB_REPORT_AUDIT_ROWS_MAX = 500,              /* of one answer */
+    CB_EXPORT_CHUNK_BYTES_MAX = 2 * 1024 * 1024, /* of an export at once: 128 KB and the largest
+                                                  row, or all that one visitor's fields held */
 };
 
 struct cb_report_ctx;
@@ -83,7 +83,9 @@ cb_report_fn cb_report_steps;    /* reports/steps.c: sets ctx->export */
 cb_report_fn cb_report_timings;  /* reports/timings.c */
 cb_report_fn cb_report_triggers; /* reports/triggers.c */
 cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
-cb_report_fn cb_report_visitor;  /* reports/visitors.c: one */
+cb_report_fn cb_report_visitor;  /* reports/visitor.c: one */
+cb_report_fn cb_report_timeline; /* reports/visitor.c: … and its events */
+cb_report_fn cb_report_person;   /* reports/person.c: all of one; sets ctx->export */
 cb_report_fn cb_report_export;   /* reports/export.c: sets ctx->export */
 cb_report_fn cb_report_balance;  /* reports/books.c */
 cb_report_fn cb_report_metrics;  /* reports/metrics.c */
@@ -119,6 +121,7 @@ void cb_report_hist(struct cb_json *json, const struct cb_hist *hist);
 struct cb_export {
     const struct cb_export_ops *ops;
     const char *type; /* its Content-Type; static */
+    const char *name; /* of the file that a browser makes of it; NULL: none. Its own */
     uint64_t end;     /* the journal position that it goes up to */
 };
 struct cb_export_ops {

@@ -55,9 +55,12 @@ static void on_writable(struct cb_http_req *req) {
 }
 
 static void begin(struct cb_http_req *req, const struct cb_export *export, bool calls_back) {
-    char headers[CB_HEADERS_MAX], more[128];
-    snprintf(more, sizeof more, "Content-Type: %s\r\nX-Export-End: %llu\r\n",
-             cb_export_type(export), (unsigned long long)cb_export_end(export));
+    char headers[CB_HEADERS_MAX], more[384];
+    int len = snprintf(more, sizeof more, "Content-Type: %s\r\nX-Export-End: %llu\r\n",
+                       cb_export_type(export), (unsigned long long)cb_export_end(export));
+    if (export->name)
+        snprintf(more + len, sizeof more - (size_t)len,
+                 "Content-Disposition: attachment; filename=\"%s\"\r\n", export->name);
     cb_headers_write(req, more, headers);
     cb_metric_add(CB_METRIC_QUERY_REPORTS, 1);
     cb_http_stream_begin(req, 200, headers, calls_back ? on_writable : NULL,

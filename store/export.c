@@ -16,32 +16,31 @@ struct walk {
     bool (*each)(void *user, const struct cb_export_row *row);
     void *user;
     bool stopped;
-    /* the verdict chunk at hand */
-    uint32_t chunk;
-    struct cb_str bits;
+    struct cb_verdict_chunk verdicts;
 };
 
-/* Whether the event was counted. Chunks are read once each, in order. */
-static int is_counted(struct walk *walk, uint64_t position, uint32_t index, bool *counted) {
+int cb_snapshot_counted(struct cb_snapshot *snapshot, uint64_t position, uint32_t index,
+                        struct cb_verdict_chunk *at, bool *counted) {
     uint32_t chunk = index / CB_VERDICT_CHUNK_EVENTS;
-    if (chunk != walk->chunk) {
+    if (chunk != at->chunk) {
         struct cb_key key = cb_key_verdict(position, (uint16_t)chunk);
-        int rc = cb_snapshot_row(walk->snapshot, CB_TABLE_VERDICTS, &key, &walk->bits);
+        int rc = cb_snapshot_row(snapshot, CB_TABLE_VERDICTS, &key, &at->bits);
         if (rc == CB_ENOENT) {
-            walk->bits = (struct cb_str){NULL, 0};
+            at->bits = (struct cb_str){NULL, 0};
         } else if (rc != 0) {
             return rc;
         }
-        walk->chunk = chunk;
+        at->chunk = chunk;
     }
     uint32_t bit = index % CB_VERDICT_CHUNK_EVENTS;
-    *counted = bit / 8 >= walk->bits.len || !((unsigned char)walk->bits.p[bit / 8] >> bit % 8 & 1);
+    *counted = bit / 8 >= at->bits.len || !((unsigned char)at->bits.p[bit / 8] >> bit % 8 & 1);
     return 0;
 }
 
 static int walk_event(struct walk *walk, struct cb_export_row *row) {
     bool counted;
-    int rc = is_counted(walk, row->position, row->index, &counted);
+    int rc =
+        cb_snapshot_counted(walk->snapshot, row->position, row->index, &walk->verdicts, &counted);
     if (rc != 0) {
         return rc;
     }
@@ -62,7 +61,7 @@ static int walk_frame(struct walk *walk, const struct cb_frame *frame, uint64_t 
     struct cb_event event;
     struct cb_export_row row = {.position = position, .envelope = &envelope, .event = &event};
     uint32_t from = walk->cursor->position == position ? walk->cursor->index : 0;
-    walk->chunk = UINT32_MAX;
+    walk->verdicts.chunk = UINT32_MAX;
     cb_frame_walk_init(&items, frame);
     for (enum cb_frame_item item;
          (item = cb_frame_walk_next(&items, &envelope, &reject)) != CB_ITEM_END;) {

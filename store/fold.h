@@ -30,6 +30,8 @@ struct cb_fold_ctx {
     bool counted;         /* the verdict; set by the fold `seen` */
     uint32_t name_id;     /* set by the fold `counts` */
     uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
+    bool noted;       /* the record is in the timeline of this visitor: */
+    uint32_t noted_site, noted_ordinal;
 };
 
 /* One view. Slots may be NULL. Any error stops the fold: nothing of the batch is committed. */

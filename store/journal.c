@@ -54,6 +54,7 @@ struct cb_journal {
 
 struct cb_journal_reader {
     struct cb_db_txn *txn;
+    unsigned records;
     struct cb_db_cursor *cursor;
     uint64_t next;
     bool started;
@@ -412,6 +413,7 @@ int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
         goto err_after_cursor;
     }
     reader->next = from;
+    reader->records = journal->records;
     *out = reader;
     return 0;
 
@@ -422,6 +424,24 @@ err_after_txn:
 err_after_reader:
     free(reader);
     return rc;
+}
+
+static int decode_record(struct cb_str value, uint64_t position, struct cb_journal_record *out) {
+    int rc = cb_journal_record_decode(value, out);
+    out->position = position;
+    if (rc != 0) {
+        cb_log(CB_LOG_ERROR, "journal_record_bad", "position=%llu text=\"%s\"",
+               (unsigned long long)position, cb_err_text(rc));
+    }
+    return rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
+}
+
+int cb_journal_reader_get(struct cb_journal_reader *reader, uint64_t position,
+                          struct cb_journal_record *out) {
+    struct cb_key key = cb_key_position(position);
+    struct cb_str value;
+    int rc = cb_db_get(reader->txn, reader->records, cb_key_str(&key), &value);
+    return rc == 0 ? decode_record(value, position, out) : rc;
 }
 
 int cb_journal_reader_next(struct cb_journal_reader *reader, struct cb_journal_record *out) {
@@ -441,14 +461,9 @@ int cb_journal_reader_next(struct cb_journal_reader *reader, struct cb_journal_r
         cb_log(CB_LOG_ERROR, "journal_gap", "expected=%llu", (unsigned long long)reader->next);
         return CB_ECORRUPT;
     }
-    rc = cb_journal_record_decode(value, out);
-    if (rc != 0) {
-        cb_log(CB_LOG_ERROR, "journal_record_bad", "position=%llu text=\"%s\"",
-               (unsigned long long)reader->next, cb_err_text(rc));
-        return rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
-    }
-    out->position = reader->next++;
-    return 0;
+    rc = decode_record(value, reader->next, out);
+    reader->next += rc == 0;
+    return rc;
 }
 
 void cb_journal_reader_close(struct cb_journal_reader **reader) {

@@ -81,6 +81,10 @@ CB_MUST_USE int cb_journal_reader_open(struct cb_journal *journal, uint64_t from
  */
 CB_MUST_USE int cb_journal_reader_next(struct cb_journal_reader *reader,
                                        struct cb_journal_record *out);
+/* The record at a position of the reader's snapshot, wherever the reader stands. out->frame as
+ * above. Errors: CB_ENOENT when it is not there; others as above. */
+CB_MUST_USE int cb_journal_reader_get(struct cb_journal_reader *reader, uint64_t position,
+                                      struct cb_journal_record *out);
 void cb_journal_reader_close(struct cb_journal_reader **reader);
 /* The oldest position of a fresh snapshot, also where another process trims; 1 for an empty
  * journal. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */

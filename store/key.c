@@ -103,6 +103,35 @@ struct cb_key cb_key_field(uint32_t site, uint32_t ordinal, uint8_t field, uint8
     return key;
 }
 
+struct cb_key cb_key_history(uint32_t site, uint32_t ordinal, uint8_t field, uint8_t slot,
+                             uint8_t part) {
+    struct cb_key key = cb_key_visitor(site, ordinal);
+    cb_key_u8(&key, field);
+    cb_key_u8(&key, slot);
+    cb_key_u8(&key, part);
+    return key;
+}
+
+/* No term holds a zero byte: with one behind it a term sorts before those that it begins. */
+struct cb_key cb_key_search(uint32_t site, struct cb_str term, uint32_t ordinal) {
+    struct cb_key key = cb_key_site(site);
+    cb_key_bytes(&key, term.p, term.len);
+    cb_key_u8(&key, 0);
+    cb_key_u32(&key, ordinal);
+    return key;
+}
+
+struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t ordinal, uint16_t part) {
+    struct cb_key key = {.len = 0};
+    uint8_t b[2];
+    cb_key_u32(&key, day);
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, ordinal);
+    cb_be16_put(b, part);
+    cb_key_bytes(&key, b, sizeof(b));
+    return key;
+}
+
 struct cb_key cb_key_site(uint32_t site) {
     struct cb_key key;
     cb_key_init(&key);

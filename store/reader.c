@@ -106,6 +106,8 @@ int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {
     *snapshot =
         (struct cb_snapshot){.reader = reader, .views = reader->views, .journal = reader->journal};
     cb_buf_init(&snapshot->text, TEXT_MAX_BYTES);
+    cb_buf_init(&snapshot->history,
+                (CB_HISTORY_MAX + 1) * CB_FIELD_PARTS_MAX * CB_FIELD_PART_BYTES);
     cb_buf_init(&snapshot->settings, CB_ORIGINS_MAX_BYTES + CB_PAGE_SETTINGS_MAX);
     int rc = cb_db_begin(cb_views_db(reader->views), false, &snapshot->txn);
     if (rc == 0) {
@@ -125,6 +127,7 @@ void cb_snapshot_end(struct cb_snapshot **snapshot) {
     }
     cb_db_abort(&(*snapshot)->txn);
     cb_buf_fini(&(*snapshot)->text);
+    cb_buf_fini(&(*snapshot)->history);
     cb_buf_fini(&(*snapshot)->settings);
     free(*snapshot);
     *snapshot = NULL;
@@ -264,33 +267,38 @@ int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
     return rc;
 }
 
-int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal, unsigned field,
-                      struct cb_stamp *stamp, struct cb_buf *out) {
+int cb_snapshot_value(struct cb_snapshot *snapshot, enum cb_table table, const struct cb_key *place,
+                      struct cb_field_value *value, struct cb_stamp *stamp, struct cb_buf *out) {
     size_t before = out->len, len = 0;
     for (unsigned part = 0; part == 0 || out->len - before < len; part++) {
-        struct cb_key key = cb_key_field(site, ordinal, (uint8_t)field, (uint8_t)part);
-        struct cb_str value;
-        int rc = cb_snapshot_row(snapshot, CB_TABLE_FIELDS, &key, &value);
+        struct cb_key key = *place;
+        struct cb_str row;
+        cb_key_u8(&key, (uint8_t)part);
+        int rc = cb_snapshot_row(snapshot, table, &key, &row);
         if (rc != 0) {
             return part == 0 ? rc : CB_ECORRUPT;
         }
         if (part == 0) {
-            const uint8_t *p = (const uint8_t *)value.p;
-            if (value.len < CB_FIELD_HEAD_BYTES) {
+            const uint8_t *p = (const uint8_t *)row.p;
+            if (row.len < CB_FIELD_HEAD_BYTES) {
                 return CB_ECORRUPT;
             }
             stamp->true_ms = (int64_t)cb_be64_get(p + CB_FIELD_TRUE_MS);
             stamp->seq = cb_be64_get(p + CB_FIELD_SEQ);
             memcpy(stamp->producer, p + CB_FIELD_PRODUCER, CB_PRODUCER_BYTES);
             stamp->source = p[CB_FIELD_SOURCE];
+            *value = (struct cb_field_value){.at_ms = stamp->true_ms,
+                                             .source = stamp->source,
+                                             .moved = cb_be32_get(p + CB_FIELD_MOVED)};
+            memcpy(value->by, p + CB_FIELD_BY, CB_TOKEN_ID_BYTES);
             len = cb_be32_get(p + CB_FIELD_LEN);
-            value.p += CB_FIELD_HEAD_BYTES;
-            value.len -= CB_FIELD_HEAD_BYTES;
+            row.p += CB_FIELD_HEAD_BYTES;
+            row.len -= CB_FIELD_HEAD_BYTES;
         }
-        if (part > CB_FIELD_PARTS_MAX || (value.len == 0 && len > 0) || value.len > len) {
+        if (part > CB_FIELD_PARTS_MAX || (row.len == 0 && len > 0) || row.len > len) {
             return CB_ECORRUPT;
         }
-        rc = cb_buf_append_str(out, value);
+        rc = cb_buf_append_str(out, row);
         if (rc != 0) {
             return rc;
         }
@@ -298,8 +306,17 @@ int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordi
     return 0;
 }
 
-static int read_visitor(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,
-                        struct cb_visitor *out) {
+int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal, unsigned field,
+                      struct cb_stamp *stamp, struct cb_buf *out) {
+    struct cb_key key = cb_key_visitor(site, ordinal);
+    struct cb_field_value value;
+    cb_key_u8(&key, (uint8_t)field);
+    return cb_snapshot_value(snapshot, CB_TABLE_FIELDS, &key, &value, stamp, out);
+}
+
+int cb_snapshot_visitor_at(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,
+                           struct cb_visitor *out) {
+    cb_buf_clear(&snapshot->text);
     struct cb_key key = cb_key_visitor(site, ordinal);
     struct cb_str value;
     int rc = cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &value);
@@ -339,8 +356,7 @@ int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,
     if (rc != 0) {
         return rc;
     }
-    cb_buf_clear(&snapshot->text);
-    return read_visitor(snapshot, site, ordinal, out);
+    return cb_snapshot_visitor_at(snapshot, site, ordinal, out);
 }
 
 int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
@@ -374,8 +390,8 @@ int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
         }
         scan_max--;
         struct cb_visitor visitor;
-        cb_buf_clear(&snapshot->text);
-        rc = read_visitor(snapshot, site, ~cb_be32_get((const uint8_t *)key.p + 8), &visitor);
+        rc = cb_snapshot_visitor_at(snapshot, site, ~cb_be32_get((const uint8_t *)key.p + 8),
+                                    &visitor);
         if (rc != 0) {
             break;
         }

@@ -133,6 +133,50 @@ CB_MUST_USE int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site
                                      bool (*each)(void *user, const struct cb_visitor *visitor),
                                      void *user, bool *more);
 
+/* Where a search goes on: len 0 for the beginning. */
+enum { CB_SEARCH_CURSOR_MAX = 48 };
+struct cb_search_cursor {
+    uint8_t len, bytes[CB_SEARCH_CURSOR_MAX];
+};
+/* Calls each for the site's visitors who are found by q (valid UTF-8): in whose name or e-mail q
+ * begins at a word, in whose phone number at a group of digits (words.h), each once, in order of
+ * what q began (then of first sight); then, where q is 8 to 32 hexadecimal digits, those whose key
+ * it begins. Bounds, *cursor and *more as above. Errors: CB_EINVAL (q holds no word), CB_EMALFORMED
+ * (*cursor is of no such search), CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_search(struct cb_snapshot *snapshot, uint32_t site, struct cb_str q,
+                                   struct cb_search_cursor *cursor, uint32_t scan_max,
+                                   bool (*each)(void *user, const struct cb_visitor *visitor),
+                                   void *user, bool *more);
+
+/* A value that a field has or had. */
+struct cb_field_value {
+    int64_t at_ms;
+    unsigned source;               /* enum cb_source */
+    uint8_t by[CB_TOKEN_ID_BYTES]; /* of an operator's: the token; else zeros */
+    struct cb_str text;            /* lives until the next history is read */
+    uint32_t moved;                /* values that a field had before (or too late for it) */
+};
+enum { CB_HISTORY_ROWS_MAX = 21 };
+/* What a visitor's field holds, then what it held, newest first: at most CB_HISTORY_ROWS_MAX
+ * values; *n is 0 where it was never set. field may be CB_FIELD_REMARKS. Errors: CB_ENOENT (no such
+ * visitor), CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_history(struct cb_snapshot *snapshot, uint32_t site,
+                                    const uint8_t visitor[CB_VISITOR_BYTES], unsigned field,
+                                    struct cb_field_value out[CB_HISTORY_ROWS_MAX], size_t *n);
+
+/* A visit of a visitor: a session. */
+struct cb_visitor_visit {
+    int64_t start_ms, end_ms;
+    uint32_t events;
+    bool interacted; /* clicked, maximized, wrote or sent a message */
+};
+/* Calls each for a visitor's visits that are kept (those that ended in the last 8 days), the one
+ * opened last first, until it returns false. Errors: CB_ENOENT, CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_snapshot_visits(struct cb_snapshot *snapshot, uint32_t site,
+                                   const uint8_t visitor[CB_VISITOR_BYTES],
+                                   bool (*each)(void *user, const struct cb_visitor_visit *visit),
+                                   void *user);
+
 /* Where an export goes on: before event `index` of the frame at `position`. Zeros for the beginning
  * of what the journal keeps. */
 struct cb_export_cursor {
@@ -159,6 +203,18 @@ CB_MUST_USE int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb
                                    struct cb_export_cursor *cursor, uint64_t end, uint32_t scan_max,
                                    bool (*each)(void *user, const struct cb_export_row *row),
                                    void *user, bool *more);
+
+/* Gives a visitor's counted events, newest first (by journal order), before *cursor (position 0:
+ * from the newest), until each returns false or about scan_bytes of records were read. *cursor then
+ * stands at the last one given, *more says whether older ones may be left, and *trimmed that there
+ * were some which the journal keeps no longer. Errors: CB_ENOENT (no such visitor), CB_ECORRUPT,
+ * CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_timeline(struct cb_snapshot *snapshot, uint32_t site,
+                                     struct cb_str site_name,
+                                     const uint8_t visitor[CB_VISITOR_BYTES],
+                                     struct cb_export_cursor *cursor, uint64_t scan_bytes,
+                                     bool (*each)(void *user, const struct cb_export_row *row),
+                                     void *user, bool *more, bool *trimmed);
 
 /* ---- what visitors did in their visits (sessions): behaviour.c ----
  * Without bots, and without events that have no visitor. A visit belongs to the quarter hour of its

@@ -61,17 +61,30 @@ enum {
     CB_VISITOR_LAST_SEEN = 24,
     CB_VISITOR_EVENTS = 32,
     CB_VISITOR_SESSIONS = 40,
-    CB_ROW_VISITOR_BYTES = 44,
+    CB_VISITOR_TIMELINE = 44, /* the place of the last row of the timeline */
+    CB_ROW_VISITOR_BYTES = 50,
 
-    /* fields: the head stands in part 0 only */
+    /* fields, history: the head stands in part 0 only */
     CB_FIELD_TRUE_MS = 0,
     CB_FIELD_SEQ = 8,
     CB_FIELD_PRODUCER = 16,
     CB_FIELD_SOURCE = 24,
     CB_FIELD_LEN = 25,
-    CB_FIELD_HEAD_BYTES = 29,
+    CB_FIELD_BY = 29,    /* id of an operator's token */
+    CB_FIELD_MOVED = 37, /* values that went to history so far */
+    CB_FIELD_HEAD_BYTES = 41,
     CB_FIELD_PART_BYTES = 1500, /* of the value in each part */
     CB_FIELD_PARTS_MAX = 11,    /* 4,000 characters of 4 bytes */
+
+    CB_HISTORY_MAX = 20, /* values of a field */
+
+    /* timeline: then the positions, ascending, each as the varint of how much it is above the one
+       before it (the first: above 0) */
+    CB_TIMELINE_BEFORE = 0, /* the place of the row before it: u32 day, u16 part + 1; 0: none */
+    CB_TIMELINE_PLACE_BYTES = 6,
+    CB_TIMELINE_LAST = 6, /* u64, the last position */
+    CB_TIMELINE_HEAD_BYTES = 14,
+    CB_TIMELINE_ROW_MAX = 1500,
 
     /* sessions: a list of these, in order of opening; then, where some stand in parts, a tail */
     CB_SESSION_START = 0,

@@ -16,6 +16,7 @@ struct cb_snapshot {
     uint64_t position;
     struct cb_buf text;     /* strings that had to be put together; freed with the snapshot */
     struct cb_buf settings; /* … those of a site's settings */
+    struct cb_buf history;  /* … those of a field's history */
 };
 
 /* The value of a row. Errors: CB_ENOENT, CB_EIO. */
@@ -30,6 +31,21 @@ CB_MUST_USE int cb_snapshot_scan(struct cb_snapshot *snapshot, enum cb_table tab
  * CB_ECORRUPT, those of cb_buf_append. */
 CB_MUST_USE int cb_snapshot_field(struct cb_snapshot *snapshot, uint32_t site, uint32_t ordinal,
                                   unsigned field, struct cb_stamp *stamp, struct cb_buf *out);
+/* … a value of a table that is laid out like `fields`; place is the key up to the part. */
+CB_MUST_USE int cb_snapshot_value(struct cb_snapshot *snapshot, enum cb_table table,
+                                  const struct cb_key *place, struct cb_field_value *value,
+                                  struct cb_stamp *stamp, struct cb_buf *out);
+/* The visitor of an ordinal. Errors as cb_snapshot_visitor. */
+CB_MUST_USE int cb_snapshot_visitor_at(struct cb_snapshot *snapshot, uint32_t site,
+                                       uint32_t ordinal, struct cb_visitor *out);
+/* Whether an event of a record was counted. Verdicts are read once for each chunk of events: one of
+ * these a record, chunk UINT32_MAX at first. */
+struct cb_verdict_chunk {
+    uint32_t chunk;
+    struct cb_str bits;
+};
+CB_MUST_USE int cb_snapshot_counted(struct cb_snapshot *snapshot, uint64_t position, uint32_t index,
+                                    struct cb_verdict_chunk *at, bool *counted);
 CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
                                     const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
 /* A reader of views and journal that are open in this process already; they outlive it. */

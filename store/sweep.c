@@ -2,6 +2,7 @@
 #include "store/sweep.h"
 
 #include "store/sweep_sessions.h"
+#include "store/sweep_timeline.h"
 #include "store/trim.h"
 
 enum { DAY_KEY_BYTES = 16, PRODUCERS_MAX = 1024 };
@@ -134,6 +135,9 @@ int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool 
     uint32_t rows_left = rows_max;
     *done = false;
     int rc = forget_verdicts(views, &rows_left);
+    if (rc == 0 && rows_left > 0) {
+        rc = cb_sweep_timeline(views, &rows_left);
+    }
     if (rc == 0 && rows_left > 0) {
         rc = forget_producers(views, day, rows_left, done);
     }

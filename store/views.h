@@ -16,7 +16,7 @@
 #include "store/key.h"
 #include "store/zone.h"
 
-enum { CB_VIEWS_VERSION = 2 };
+enum { CB_VIEWS_VERSION = 3 };
 
 /* X(symbol, name in LMDB). The rows are in FORMAT.md. */
 #define CB_TABLES(X)                                                                               \
@@ -36,6 +36,9 @@ enum { CB_VIEWS_VERSION = 2 };
     X(CB_TABLE_VISITORS, "visitors")                                                               \
     X(CB_TABLE_RECENT, "recent")                                                                   \
     X(CB_TABLE_FIELDS, "fields")                                                                   \
+    X(CB_TABLE_HISTORY, "history")                                                                 \
+    X(CB_TABLE_SEARCH, "search")                                                                   \
+    X(CB_TABLE_TIMELINE, "timeline")                                                               \
     X(CB_TABLE_SESSIONS, "sessions")                                                               \
     X(CB_TABLE_SETTINGS, "settings")                                                               \
     X(CB_TABLE_AUDIT, "audit")                                                                     \

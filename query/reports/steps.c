@@ -216,7 +216,8 @@ enum cb_refusal cb_report_steps(struct cb_report_ctx *ctx) {
         atomic_fetch_sub(&running, 1);
         return CB_REFUSE_INTERNAL;
     }
-    funnel->base = (struct cb_export){&funnel_ops, "application/json; charset=utf-8", 0};
+    funnel->base =
+        (struct cb_export){.ops = &funnel_ops, .type = "application/json; charset=utf-8"};
     funnel->reader = ctx->reader;
     funnel->span = ctx->span;
     memcpy(funnel->site, ctx->site_name.p, ctx->site_name.len);

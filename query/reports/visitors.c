@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * visitors.c: GET /v1/sites/{site}/visitors (the list, last seen first, and the search in it) and
- * …/visitors/{visitor}.
- *
- * A search looks at a bounded number of visitors and of bytes a request; past that it answers with
- * what it found and a cursor, so few or no rows with a "next" do not mean the end. */
+ * visitors.c: GET /v1/sites/{site}/visitors: the list, last seen first, and the search in it, in
+ * order of what was found. One visitor is in visitor.c. */
 #include <stdlib.h>
 
-#include "query/report.h"
-#include "query/search.h"
+#include "query/reports/visitors.h"
 
-static void write_row(struct cb_json *json, const struct cb_visitor *visitor) {
+void cb_report_visitor_row(struct cb_json *json, const struct cb_visitor *visitor) {
     char hex[2 * CB_VISITOR_BYTES + 1];
     cb_hex_encode(visitor->visitor, CB_VISITOR_BYTES, hex);
     cb_json_key(json, "visitor");
@@ -30,38 +26,19 @@ static void write_row(struct cb_json *json, const struct cb_visitor *visitor) {
 
 struct list {
     struct cb_json *json;
-    struct cb_search *search; /* NULL: all */
     unsigned rows, limit;
-    size_t bytes; /* searched */
 };
-
-static bool matches(struct list *list, const struct cb_visitor *visitor) {
-    char hex[2 * CB_VISITOR_BYTES + 1];
-    if (!list->search)
-        return true;
-    cb_hex_encode(visitor->visitor, CB_VISITOR_BYTES, hex);
-    if (cb_search_begins(list->search, hex))
-        return true;
-    for (unsigned i = 0; i < CB_FIELD_COUNT; i++) {
-        list->bytes += visitor->fields[i].len;
-        if (cb_search_in(list->search, visitor->fields[i]))
-            return true;
-    }
-    return false;
-}
 
 static bool take(void *user, const struct cb_visitor *visitor) {
     struct list *list = user;
-    if (matches(list, visitor)) {
-        cb_json_object_begin(list->json);
-        write_row(list->json, visitor);
-        cb_json_object_end(list->json);
-        list->rows++;
-    }
-    return list->rows < list->limit && list->bytes < CB_REPORT_SCAN_BYTES && !list->json->err;
+    cb_json_object_begin(list->json);
+    cb_report_visitor_row(list->json, visitor);
+    cb_json_object_end(list->json);
+    list->rows++;
+    return list->rows < list->limit && !list->json->err;
 }
 
-static int parse_limit(struct cb_report_ctx *ctx, unsigned *out) {
+int cb_report_limit(struct cb_report_ctx *ctx, unsigned *out) {
     const char *text = cb_params_get(&ctx->params, "limit");
     *out = CB_REPORT_ROWS_DEFAULT;
     if (!text)
@@ -78,31 +55,61 @@ static int parse_limit(struct cb_report_ctx *ctx, unsigned *out) {
     return 0;
 }
 
-static int parse_cursor(struct cb_report_ctx *ctx, struct cb_visitor_cursor *out) {
-    const char *text = cb_params_get(&ctx->params, "cursor");
-    *out = (struct cb_visitor_cursor){{0}};
-    if (text && cb_hex_decode(cb_str_of(text), out->bytes, sizeof out->bytes))
-        return cb_param_refuse(&ctx->error, "cursor", "cursor is the \"next\" of another answer");
-    return 0;
+static int refuse_cursor(struct cb_report_ctx *ctx) {
+    return cb_param_refuse(&ctx->error, "cursor",
+                           "cursor is the \"next\" of another answer to the same question");
 }
 
-static int write_list(struct cb_report_ctx *ctx, struct list *list,
-                      struct cb_visitor_cursor *cursor) {
-    uint32_t scan_max = list->search ? CB_REPORT_SCAN_MAX : list->limit;
-    char hex[2 * sizeof cursor->bytes + 1];
+static void write_next(struct cb_json *json, bool more, const uint8_t *bytes, size_t len) {
+    char hex[2 * CB_SEARCH_CURSOR_MAX + 1];
+    cb_json_key(json, "next");
+    if (more) {
+        cb_hex_encode(bytes, len, hex);
+        cb_json_str(json, cb_str_of(hex));
+    } else {
+        cb_json_null(json);
+    }
+}
+
+static int list_all(struct cb_report_ctx *ctx, struct list *list) {
+    const char *text = cb_params_get(&ctx->params, "cursor");
+    struct cb_visitor_cursor cursor = {{0}};
     bool more = false;
+    if (text && cb_hex_decode(cb_str_of(text), cursor.bytes, sizeof cursor.bytes))
+        return refuse_cursor(ctx);
     cb_json_object_begin(list->json);
     cb_json_key(list->json, "rows");
     cb_json_array_begin(list->json);
-    int rc = cb_snapshot_visitors(ctx->snapshot, ctx->site.id, cursor, scan_max, take, list, &more);
+    int rc =
+        cb_snapshot_visitors(ctx->snapshot, ctx->site.id, &cursor, list->limit, take, list, &more);
     cb_json_array_end(list->json);
-    cb_json_key(list->json, "next");
-    if (more) {
-        cb_hex_encode(cursor->bytes, sizeof cursor->bytes, hex);
-        cb_json_str(list->json, cb_str_of(hex));
-    } else {
-        cb_json_null(list->json);
+    write_next(list->json, more, cursor.bytes, sizeof cursor.bytes);
+    cb_json_object_end(list->json);
+    return rc;
+}
+
+static int search(struct cb_report_ctx *ctx, struct list *list, const char *q) {
+    const char *text = cb_params_get(&ctx->params, "cursor");
+    struct cb_search_cursor cursor = {.len = 0};
+    bool more = false;
+    if (text) {
+        size_t len = strlen(text);
+        if (len == 0 || len % 2 || len > 2 * CB_SEARCH_CURSOR_MAX ||
+            cb_hex_decode(cb_str_of(text), cursor.bytes, len / 2))
+            return refuse_cursor(ctx);
+        cursor.len = (uint8_t)(len / 2);
     }
+    cb_json_object_begin(list->json);
+    cb_json_key(list->json, "rows");
+    cb_json_array_begin(list->json);
+    int rc = cb_snapshot_search(ctx->snapshot, ctx->site.id, cb_str_of(q), &cursor,
+                                CB_REPORT_SCAN_MAX, take, list, &more);
+    if (rc == CB_EINVAL)
+        return cb_param_refuse(&ctx->error, "q", "q needs a letter or a digit to look for");
+    if (rc == CB_EMALFORMED)
+        return refuse_cursor(ctx);
+    cb_json_array_end(list->json);
+    write_next(list->json, more, cursor.bytes, cursor.len);
     cb_json_object_end(list->json);
     return rc;
 }
@@ -110,37 +117,8 @@ static int write_list(struct cb_report_ctx *ctx, struct list *list,
 enum cb_refusal cb_report_visitors(struct cb_report_ctx *ctx) {
     const char *q = cb_params_get(&ctx->params, "q");
     struct list list = {.json = &ctx->json};
-    struct cb_visitor_cursor cursor;
-    int rc = parse_limit(ctx, &list.limit);
+    int rc = cb_report_limit(ctx, &list.limit);
     if (!rc)
-        rc = parse_cursor(ctx, &cursor);
-    if (!rc && q && *q)
-        rc = cb_search_create(cb_str_of(q), &list.search);
-    if (!rc)
-        rc = write_list(ctx, &list, &cursor);
-    cb_search_destroy(&list.search);
+        rc = q && *q ? search(ctx, &list, q) : list_all(ctx, &list);
     return rc ? cb_report_failed(rc) : CB_REFUSE_NONE;
-}
-
-enum cb_refusal cb_report_visitor(struct cb_report_ctx *ctx) {
-    uint8_t key[CB_VISITOR_BYTES];
-    struct cb_visitor visitor;
-    if (cb_hex_decode(ctx->visitor, key, sizeof key))
-        return cb_report_failed(
-            cb_param_refuse(&ctx->error, "visitor", "a visitor's key is 32 hexadecimal digits"));
-    int rc = cb_snapshot_visitor(ctx->snapshot, ctx->site.id, key, &visitor);
-    if (rc == CB_ENOENT) {
-        cb_param_refuse(&ctx->error, "visitor", "this site has seen no such visitor");
-        return CB_REFUSE_NOT_FOUND;
-    }
-    if (rc)
-        return CB_REFUSE_INTERNAL;
-    cb_json_object_begin(&ctx->json);
-    cb_json_key(&ctx->json, "site");
-    cb_json_str(&ctx->json, ctx->site_name);
-    write_row(&ctx->json, &visitor);
-    cb_json_key(&ctx->json, "remarks");
-    cb_json_str(&ctx->json, visitor.remarks);
-    cb_json_object_end(&ctx->json);
-    return CB_REFUSE_NONE;
 }

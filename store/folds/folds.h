@@ -12,7 +12,7 @@
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
     cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields,
-    cb_fold_settings, cb_fold_audit;
+    cb_fold_timeline, cb_fold_settings, cb_fold_audit;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
@@ -36,6 +36,20 @@ CB_MUST_USE int cb_sites_day(struct cb_views *views, uint32_t site, uint32_t min
 
 /* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
 CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);
+
+/* visitors: the ordinal of a visitor, CB_ENOENT where the site has not seen it. */
+CB_MUST_USE int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
+                                    const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
+
+/* timeline: the record at hand is one of the visitor ctx->ordinal's. */
+CB_MUST_USE int cb_timeline_note(struct cb_fold_ctx *ctx);
+
+/* fields: drops all that a visitor's fields hold: values, history, and by what they are found. */
+CB_MUST_USE int cb_fields_forget(struct cb_views *views, uint32_t site, uint32_t ordinal);
+
+/* search: a field that had the value `before` ("" for none) has `after`. */
+CB_MUST_USE int cb_search_change(struct cb_views *views, uint32_t site, uint32_t ordinal,
+                                 unsigned field, struct cb_str before, struct cb_str after);
 
 /* counts: adds n to a name's counts in the minute, in each grain. */
 CB_MUST_USE int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id,

@@ -33,6 +33,18 @@ static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
     return rc;
 }
 
+int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
+                        const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal) {
+    struct cb_key key = cb_key_ordinal(site, visitor);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_ORDINALS, &key, &row);
+    if (rc != 0 || row->len != 4) {
+        return rc != 0 ? rc : row->len == 0 ? CB_ENOENT : CB_ECORRUPT;
+    }
+    *ordinal = cb_be32_get(row->data);
+    return 0;
+}
+
 static int on_event(struct cb_fold_ctx *ctx) {
     if (!ctx->envelope->has_visitor) {
         return 0;

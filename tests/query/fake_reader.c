@@ -221,6 +221,87 @@ int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
     return 0;
 }
 
+/* Finds names that begin with q, byte by byte; one without a letter or digit at its beginning holds
+ * no word. The cursor is how many were looked at; above 0xff00 it is none of this search's. */
+int cb_snapshot_search(struct cb_snapshot *snapshot, uint32_t site, struct cb_str q,
+                       struct cb_search_cursor *cursor, uint32_t scan_max,
+                       bool (*each)(void *user, const struct cb_visitor *visitor), void *user,
+                       bool *more) {
+    struct cb_reader *reader = snapshot->reader;
+    size_t n = site == FAKE_DEMO ? reader->n_visitors : 0;
+    size_t at = cursor->len == 2 ? (size_t)cursor->bytes[0] * 256 + cursor->bytes[1] : 0;
+    bool on = true;
+    reader->scanned = 0;
+    if (q.len == 0 || strchr("-+.\" ", q.p[0]))
+        return CB_EINVAL;
+    if (cursor->len != 0 && (cursor->len != 2 || cursor->bytes[0] == 0xff))
+        return CB_EMALFORMED;
+    while (on && at < n && reader->scanned < scan_max) {
+        const struct cb_visitor *visitor = &reader->visitors[at++];
+        struct cb_str name = visitor->fields[CB_FIELD_NAME];
+        reader->scanned++;
+        if (name.len >= q.len && memcmp(name.p, q.p, q.len) == 0)
+            on = each(user, visitor);
+    }
+    cursor->bytes[0] = (uint8_t)(at / 256);
+    cursor->bytes[1] = (uint8_t)(at % 256);
+    cursor->len = 2;
+    *more = at < n;
+    return 0;
+}
+
+int cb_snapshot_history(struct cb_snapshot *snapshot, uint32_t site,
+                        const uint8_t visitor[CB_VISITOR_BYTES], unsigned field,
+                        struct cb_field_value out[CB_HISTORY_ROWS_MAX], size_t *n) {
+    const struct cb_reader *reader = snapshot->reader;
+    (void)visitor;
+    *n = 0;
+    for (size_t i = 0; site == FAKE_DEMO && i < reader->n_history; i++)
+        if (reader->history[i].field == field)
+            out[(*n)++] = reader->history[i].value;
+    return 0;
+}
+
+int cb_snapshot_visits(struct cb_snapshot *snapshot, uint32_t site,
+                       const uint8_t visitor[CB_VISITOR_BYTES],
+                       bool (*each)(void *user, const struct cb_visitor_visit *visit), void *user) {
+    const struct cb_reader *reader = snapshot->reader;
+    (void)visitor;
+    for (size_t i = 0; site == FAKE_DEMO && i < reader->n_visits; i++)
+        if (!each(user, &reader->visits[i]))
+            break;
+    return 0;
+}
+
+/* The visitor's rows from the last to the first. */
+int cb_snapshot_timeline(struct cb_snapshot *snapshot, uint32_t site, struct cb_str site_name,
+                         const uint8_t visitor[CB_VISITOR_BYTES], struct cb_export_cursor *cursor,
+                         uint64_t scan_bytes,
+                         bool (*each)(void *user, const struct cb_export_row *row), void *user,
+                         bool *more, bool *trimmed) {
+    const struct cb_reader *reader = snapshot->reader;
+    struct cb_visitor found;
+    bool on = true;
+    int rc = cb_snapshot_visitor(snapshot, site, visitor, &found);
+    (void)scan_bytes;
+    *more = false;
+    *trimmed = reader->trimmed;
+    for (size_t i = rc ? 0 : reader->n_rows; i-- > 0;) {
+        const struct cb_export_row *row = &reader->rows[i];
+        bool before = cursor->position == 0 || row->position < cursor->position ||
+                      (row->position == cursor->position && row->index < cursor->index);
+        if (!before || !cb_str_eq(row->envelope->site, site_name) || !row->envelope->has_visitor ||
+            memcmp(row->envelope->visitor, visitor, CB_VISITOR_BYTES) != 0)
+            continue;
+        *more = !on;
+        if (*more)
+            break;
+        on = each(user, row);
+        *cursor = (struct cb_export_cursor){row->position, row->index};
+    }
+    return rc;
+}
+
 static const struct cb_export_row *export_row(struct cb_reader *reader, size_t at,
                                               struct cb_export_row *made) {
     if (!reader->endless)

@@ -27,6 +27,11 @@ struct fake_name {
     const char *text;
 };
 
+struct fake_history {
+    unsigned field;
+    struct cb_field_value value;
+};
+
 struct cb_reader {
     const struct fake_event *events;
     size_t n_events;
@@ -34,6 +39,10 @@ struct cb_reader {
     size_t n_names;
     const struct cb_visitor *visitors; /* of the site demo, in the order of the list */
     size_t n_visitors;
+    const struct fake_history *history; /* of each of them, newest first */
+    size_t n_history;
+    const struct cb_visitor_visit *visits; /* likewise */
+    size_t n_visits;
     /* what visits of the site demo come to, if from <= visits_minute < to */
     const struct cb_session_sums *sessions;
     const struct cb_funnel *funnel;

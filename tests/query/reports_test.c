@@ -88,8 +88,8 @@ static int setup(void **state) {
 /* Runs a report for demo, or as the balance of a token's site; the caller frees *text. */
 static enum cb_refusal run(cb_report_fn *report, const char *query, const char *token_site,
                            const char *visitor, char **text, char *field) {
-    static const char *const allowed[] = {"from",   "to",    "tz", "grain", "event",
-                                          "cursor", "limit", "q",  NULL};
+    static const char *const allowed[] = {"from",   "to",    "tz", "grain",  "event",
+                                          "cursor", "limit", "q",  "format", NULL};
     struct cb_buf out;
     struct cb_report_ctx ctx = {.reader = &reader,
                                 .site_name = CB_STR("demo"),
@@ -217,23 +217,24 @@ static void visitors_in_pages(void **state) {
 
 static void visitors_are_searched(void **state) {
     (void)state;
-    assert_report(cb_report_visitors, "q=COUNTESS", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
-    assert_report(cb_report_visitors, "q=example.ORG", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
-    assert_report(cb_report_visitors, "q=%2B44", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
-    assert_report(cb_report_visitors, "q=vip", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
-    /* A key by its prefix only, in either case. */
-    assert_report(cb_report_visitors, "q=ABC",
-                  "{\"rows\":[{" ROW_ADA "," ROW_BLANK "],\"next\":null}");
-    assert_report(cb_report_visitors, "q=bce", "{\"rows\":[],\"next\":null}");
-    /* ΣΟΦ finds Σοφία */
-    assert_report(cb_report_visitors, "q=%CE%A3%CE%9F%CE%A6",
-                  "{\"rows\":[" ROW_SOFIA "],\"next\":null}");
-    /* Text that is found in nobody, and in no two fields together. */
-    assert_report(cb_report_visitors, "q=%22ada", "{\"rows\":[],\"next\":null}");
+    assert_report(cb_report_visitors, "q=Ada", "{\"rows\":[{" ROW_ADA "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=%CE%A3%CE%BF", "{\"rows\":[" ROW_SOFIA "],\"next\":null}");
+    assert_report(cb_report_visitors, "q=nobody", "{\"rows\":[],\"next\":null}");
     assert_report(cb_report_visitors, "q=&limit=1",
                   "{\"rows\":[{" ROW_ADA "],\"next\":\"0000000000000001\"}");
-    assert_report(cb_report_visitors, "q=abc&limit=1",
-                  "{\"rows\":[{" ROW_ADA "],\"next\":\"0000000000000001\"}");
+    assert_report(cb_report_visitors, "q=A&limit=1", "{\"rows\":[{" ROW_ADA "],\"next\":\"0001\"}");
+    assert_report(cb_report_visitors, "q=A&limit=1&cursor=0001", "{\"rows\":[],\"next\":null}");
+    /* No word to look for; a cursor of another question; none at all. */
+    assert_refused(cb_report_visitors, "q=-", "", CB_REFUSE_BAD_REQUEST, "q");
+    assert_refused(cb_report_visitors, "q=A&cursor=ff00", "", CB_REFUSE_BAD_REQUEST, "cursor");
+    assert_refused(cb_report_visitors, "q=A&cursor=0000000000000001", "", CB_REFUSE_BAD_REQUEST,
+                   "cursor");
+    static const char *const cursors[] = {"", "0", "000", "zz", "00010"};
+    char query[64];
+    for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
+        snprintf(query, sizeof query, "q=A&cursor=%s", cursors[i]);
+        assert_refused(cb_report_visitors, query, "", CB_REFUSE_BAD_REQUEST, "cursor");
+    }
 }
 
 static void a_search_is_bounded(void **state) {
@@ -249,19 +250,14 @@ static void a_search_is_bounded(void **state) {
     char *text;
     assert_int_equal(run(cb_report_visitors, "q=needle", "", "", &text, NULL), CB_REFUSE_NONE);
     assert_non_null(strstr(text, "\"name\":\"needle\""));
-    assert_non_null(strstr(text, "\"next\":\"0000000000002710\"")); /* 10,000 */
+    assert_non_null(strstr(text, "\"next\":\"03e8\"")); /* 1,000 */
     free(text);
     assert_int_equal(reader.scanned, CB_REPORT_SCAN_MAX);
-    assert_report(cb_report_visitors, "q=needle&cursor=0000000000002710",
-                  "{\"rows\":[],\"next\":null}");
+    assert_report(cb_report_visitors, "q=needle&cursor=03e8", "{\"rows\":[],\"next\":null}");
 
     memset(notes, 'n', 16000);
     for (size_t i = 0; i < n; i++)
         many[i].fields[CB_FIELD_NOTES] = (struct cb_str){notes, 16000};
-    assert_int_equal(run(cb_report_visitors, "q=needle", "", "", &text, NULL), CB_REFUSE_NONE);
-    assert_null(strstr(text, "\"next\":null"));
-    free(text);
-    assert_true(reader.scanned <= CB_REPORT_SCAN_BYTES / 16000 + 2);
     /* The largest answer fits. */
     assert_int_equal(run(cb_report_visitors, "limit=200", "", "", &text, NULL), CB_REFUSE_NONE);
     free(text);
@@ -286,13 +282,30 @@ static void list_parameters_are_checked(void **state) {
 }
 
 static void one_visitor(void **state) {
+    static const struct fake_history history[] = {
+        {CB_FIELD_NAME, {.at_ms = 5, .source = CB_SOURCE_FORM, .text = CB_STR("Ada")}},
+        {CB_FIELD_NAME,
+         {.at_ms = 4, .source = CB_SOURCE_OPERATOR, .by = {0xab}, .text = CB_STR("A.")}},
+        {CB_FIELD_REMARKS, {.at_ms = 3, .source = CB_SOURCE_PAGE, .text = CB_STR("")}},
+    };
+    static const struct cb_visitor_visit visits[] = {{10, 20, 2, true}, {1, 1, 1, false}};
     char *text;
     (void)state;
+    reader.history = history;
+    reader.n_history = sizeof history / sizeof *history;
+    reader.visits = visits;
+    reader.n_visits = sizeof visits / sizeof *visits;
     assert_int_equal(
         run(cb_report_visitor, "", "", "ABcd0100000000000000000000000000", &text, NULL),
         CB_REFUSE_NONE);
-    char want[1024];
-    snprintf(want, sizeof want, "{\"site\":\"demo\",%.*s,\"remarks\":\"\"}",
+    char want[2048];
+    snprintf(want, sizeof want,
+             "{\"site\":\"demo\",%.*s,\"remarks\":\"\",\"history\":{"
+             "\"name\":[{\"value\":\"Ada\",\"at\":5,\"source\":\"form\"},"
+             "{\"value\":\"A.\",\"at\":4,\"source\":\"operator\",\"by\":\"ab00000000000000\"}],"
+             "\"remarks\":[{\"value\":\"\",\"at\":3,\"source\":\"api\"}]},"
+             "\"visits\":[{\"start\":10,\"end\":20,\"events\":2,\"interacted\":true},"
+             "{\"start\":1,\"end\":1,\"events\":1,\"interacted\":false}]}",
              (int)strlen(ROW_ADA) - 1, ROW_ADA);
     assert_string_equal(text, want);
     free(text);
@@ -300,6 +313,49 @@ static void one_visitor(void **state) {
                    "visitor");
     assert_refused(cb_report_visitor, "", "abcd", CB_REFUSE_BAD_REQUEST, "visitor");
     assert_refused(cb_report_visitor, "", "../../etc/passwd", CB_REFUSE_BAD_REQUEST, "visitor");
+    assert_refused(cb_report_visitor, "format=csv", "abcd0100000000000000000000000000",
+                   CB_REFUSE_BAD_REQUEST, "format");
+}
+
+/* Three events of Ada's in two records, one of somebody else's between them. */
+static void timelines(void **state) {
+    static const struct cb_envelope ada = {.site = CB_STR("demo"),
+                                           .has_visitor = true,
+                                           .visitor = {0xab, 0xcd, 1},
+                                           .received_ms = 9000};
+    static const struct cb_envelope other = {.site = CB_STR("demo"), .received_ms = 9000};
+    static const struct cb_event click = {.seq = 7, .name = CB_STR("onClick")};
+    static const struct cb_export_row rows[] = {{3, 0, &ada, &click, 8000},
+                                                {5, 0, &ada, &click, 8001},
+                                                {5, 1, &other, &click, 8002},
+                                                {5, 2, &ada, &click, 8003}};
+    static const char *const cursors[] = {"",     "5",    "5-",   "-1",   "0-1",
+                                          "5-1x", "+5-1", "05-1", "5-01", "99999999999999999999-1"};
+    static const char key[] = "abcd0100000000000000000000000000";
+    char *text, query[64];
+    (void)state;
+    reader.rows = rows;
+    reader.n_rows = sizeof rows / sizeof *rows;
+    assert_int_equal(run(cb_report_timeline, "limit=2", "", key, &text, NULL), CB_REFUSE_NONE);
+    char *first = strstr(text, "\"at\":8003"), *second = strstr(text, "\"at\":8001");
+    assert_true(first && second && first < second);
+    assert_null(strstr(text, "8002"));
+    assert_non_null(strstr(text, "\"next\":\"5-0\",\"trimmed\":false}"));
+    free(text);
+    reader.trimmed = true;
+    assert_int_equal(run(cb_report_timeline, "cursor=5-0", "", key, &text, NULL), CB_REFUSE_NONE);
+    assert_non_null(strstr(text, "\"at\":8000"));
+    assert_null(strstr(text, "8001"));
+    assert_non_null(strstr(text, "\"next\":null,\"trimmed\":true}"));
+    free(text);
+    for (size_t i = 0; i < sizeof cursors / sizeof *cursors; i++) {
+        snprintf(query, sizeof query, "cursor=%s", cursors[i][0] == '+' ? "%2B5-1" : cursors[i]);
+        assert_refused(cb_report_timeline, query, key, CB_REFUSE_BAD_REQUEST, "cursor");
+    }
+    assert_refused(cb_report_timeline, "limit=0", key, CB_REFUSE_BAD_REQUEST, "limit");
+    assert_refused(cb_report_timeline, "", "abcd", CB_REFUSE_BAD_REQUEST, "visitor");
+    assert_refused(cb_report_timeline, "", "abcd0100000000000000000000000001", CB_REFUSE_NOT_FOUND,
+                   "visitor");
 }
 
 static void the_balance_of_all_sites(void **state) {
@@ -393,6 +449,7 @@ int main(void) {
         cmocka_unit_test_setup(a_search_is_bounded, setup),
         cmocka_unit_test_setup(list_parameters_are_checked, setup),
         cmocka_unit_test_setup(one_visitor, setup),
+        cmocka_unit_test_setup(timelines, setup),
         cmocka_unit_test_setup(the_balance_of_all_sites, setup),
         cmocka_unit_test_setup(the_balance_of_one_site, setup),
         cmocka_unit_test_setup(books_that_do_not_add_up_show, setup),

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ * timeline.c: in which records of the journal a visitor stands, day by day of journal time: for the
+ * visitor's timeline, and to find what an erasure has to rewrite. Records where nothing of the
+ * visitor's was counted are in it as well, and operators' edits.
+ *
+ * The day comes first in the key, so that a day's rows lie together while they are written, and go
+ * together when the journal is trimmed (sweep_timeline.h). Each row names the one before it, and
+ * the visitor's row the last: so a visitor's rows are found without looking at days on which
+ * nothing was. */
+#include "store/folds/folds.h"
+#include "store/rows.h"
+#include "store/sweep.h"
+
+enum { VARINT_BYTES = 10 };
+
+static int append(struct cb_views *views, struct cb_row *row, uint64_t position) {
+    uint8_t bytes[VARINT_BYTES];
+    size_t n = 0, at = row->len;
+    uint64_t delta = position - cb_be64_get(row->data + CB_TIMELINE_LAST);
+    do {
+        bytes[n++] = (uint8_t)((delta & 0x7f) | (delta > 0x7f ? 0x80 : 0));
+        delta >>= 7;
+    } while (delta != 0);
+    int rc = cb_row_resize(views, row, at + n);
+    if (rc == 0) {
+        memcpy(row->data + at, bytes, n);
+        cb_be64_put(row->data + CB_TIMELINE_LAST, position);
+    }
+    return rc;
+}
+
+/* A row that the visitor has none of yet; where says which is the last from now on. */
+static int open_row(struct cb_fold_ctx *ctx, uint8_t *where, uint32_t day, uint16_t part,
+                    struct cb_row **row) {
+    struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
+    int rc = cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
+    rc = rc == 0 ? cb_row_resize(ctx->views, *row, CB_TIMELINE_HEAD_BYTES) : rc;
+    if (rc == 0) {
+        memcpy((*row)->data + CB_TIMELINE_BEFORE, where, CB_TIMELINE_PLACE_BYTES);
+        cb_be32_put(where, day);
+        cb_be16_put(where + 4, (uint16_t)(part + 1));
+    }
+    return rc;
+}
+
+int cb_timeline_note(struct cb_fold_ctx *ctx) {
+    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+    struct cb_row *visitor, *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
+    if (rc != 0 || visitor->len != CB_ROW_VISITOR_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    uint8_t *where = visitor->data + CB_VISITOR_TIMELINE;
+    uint32_t day = cb_sweep_day(ctx->journal_ms);
+    uint16_t parts = cb_be16_get(where + 4);
+    if (parts == 0 || cb_be32_get(where) != day) {
+        rc = open_row(ctx, where, day, 0, &row);
+        cb_row_touch(visitor);
+        return rc == 0 ? append(ctx->views, row, ctx->position) : rc;
+    }
+    key = cb_key_timeline(day, ctx->site, ctx->ordinal, (uint16_t)(parts - 1));
+    rc = cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, &row);
+    if (rc != 0 || row->len < CB_TIMELINE_HEAD_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    if (cb_be64_get(row->data + CB_TIMELINE_LAST) == ctx->position) {
+        return 0;
+    }
+    if (row->len + VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
+        rc = open_row(ctx, where, day, parts, &row);
+        cb_row_touch(visitor);
+    }
+    return rc == 0 ? append(ctx->views, row, ctx->position) : rc;
+}
+
+static int on_event(struct cb_fold_ctx *ctx) {
+    if (!ctx->envelope->has_visitor || ctx->site == CB_SITE_ID_NONE) {
+        return 0;
+    }
+    if (!ctx->counted) {
+        int rc = cb_visitors_ordinal(ctx->views, ctx->site, ctx->envelope->visitor, &ctx->ordinal);
+        if (rc != 0) {
+            return rc == CB_ENOENT ? 0 : rc;
+        }
+    }
+    if (ctx->noted && ctx->noted_site == ctx->site && ctx->noted_ordinal == ctx->ordinal) {
+        return 0;
+    }
+    ctx->noted = true;
+    ctx->noted_site = ctx->site;
+    ctx->noted_ordinal = ctx->ordinal;
+    return cb_timeline_note(ctx);
+}
+
+const struct cb_fold_ops cb_fold_timeline = {.name = "timeline", .event = on_event, .every = true};
