@@ -99,6 +99,7 @@ cb_report_fn cb_report_presence;     /* reports/settings.c */
 cb_report_fn cb_report_visitor_edit; /* reports/edit.c */
 cb_report_fn cb_report_sites_list;   /* reports/sites.c */
 cb_report_fn cb_report_site_put;     /* reports/sites.c */
+cb_report_fn cb_report_token;        /* reports/tokens.c: the asker's own */
 cb_report_fn cb_report_tokens;       /* reports/tokens.c */
 cb_report_fn cb_report_token_make;   /* reports/tokens.c */
 cb_report_fn cb_report_token_revoke; /* reports/tokens.c */

@@ -56,6 +56,8 @@ static const struct cb_route routes[] = {
      false, {NULL}, TYPE_JSON, cb_report_sites_list},
     {CB_HTTP_PUT, "/v1/sites/{site}", CB_ROLE_ADMIN, CB_SCOPE_WHOLE,
      false, {NULL}, TYPE_JSON, cb_report_site_put},
+    {CB_HTTP_GET, "/v1/token", CB_ROLE_VIEWER, CB_SCOPE_ANY,
+     false, {NULL}, TYPE_JSON, cb_report_token},
     {CB_HTTP_GET, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_tokens},
     {CB_HTTP_POST, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,

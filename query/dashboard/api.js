@@ -2,6 +2,8 @@
 // api.js: the query service's private API as functions. Same origin, bearer token; every failure is
 // an ApiError with a sentence that can be shown.
 
+import { eventsOf } from "./events.js";
+
 const TIMEOUT_MS = 10_000;
 const SKEW_MIN_MS = 3000;
 
@@ -31,6 +33,23 @@ const SKEW_MIN_MS = 3000;
  * @property {number} [sessions]
  *
  * @typedef {{rows: Visitor[], next: string | null}} VisitorPage
+ * @typedef {{id: string | null, role: "viewer" | "operator" | "admin", site: string | null}} OwnToken
+ * @typedef {{mode: string, status: string, lease_ms: number, renew_ms: number}} Presence
+ *
+ * @typedef {object} LiveRow
+ * @property {number} at
+ * @property {string} name
+ * @property {string | null} page
+ * @property {string} [key] of set and get
+ * @property {string} [value] of set, for who may see it
+ *
+ * @typedef {{t: number, events: number, visitors: number}} LiveBucket
+ * @typedef {{online: number, minute: LiveBucket, current: LiveBucket, day: LiveBucket}} LiveCounts
+ * @typedef {"busy" | "behind" | "trimmed" | "unknown"} GapReason
+ * @typedef {{event: "counts", id: string, data: LiveCounts}
+ *   | {event: "event", id: string, data: LiveRow}
+ *   | {event: "gap", id: string, data: {reason: GapReason}}
+ *   | {event: "dropped" | "end", id: "", data: {reason: string}}} LiveEvent
  */
 
 export class ApiError extends Error {
@@ -122,16 +141,78 @@ export class Api {
   }
 
   /**
-   * @param {string} path relative to the page, so that a proxy may put a prefix before both
-   * @param {Record<string, string | number>} query empty values are left out
+   * What this token is.
+   * @param {AbortSignal} signal
+   * @returns {Promise<OwnToken>}
+   */
+  token(signal) {
+    return this.#get("v1/token", {}, signal);
+  }
+
+  /**
+   * Renews the lease by which an operator says that they are there.
+   * @param {string} site
+   * @param {AbortSignal} signal
+   * @returns {Promise<Presence>}
+   */
+  presence(site, signal) {
+    return this.#ask("PUT", urlOf(sitePath(site, "presence"), {}), signal);
+  }
+
+  /**
+   * What happens from now on, or behind the event with that id. null is a comment.
+   * @param {string} site
+   * @param {string} last empty: from now on
+   * @param {AbortSignal} signal
+   * @returns {AsyncGenerator<LiveEvent | null>}
+   */
+  async *live(site, last, signal) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "text/event-stream" };
+    if (last) headers["Last-Event-ID"] = last;
+    const response = await this.#fetch("GET", urlOf(sitePath(site, "live"), {}), headers, signal);
+    if (!response.ok || !response.body) {
+      const body = await response.json().catch(() => null);
+      throw refusalOf(response, body);
+    }
+    yield* eventsOf(response.body);
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string | number>} query
    * @param {AbortSignal} signal
    * @returns {Promise<any>}
    */
-  async #get(path, query, signal) {
-    const url = new URL(path, document.baseURI);
-    url.hash = "";
-    for (const [name, value] of Object.entries(query))
-      if (value !== "") url.searchParams.set(name, String(value));
+  #get(path, query, signal) {
+    return this.#ask("GET", urlOf(path, query), signal);
+  }
+
+  /**
+   * @param {string} method
+   * @param {URL} url
+   * @param {Record<string, string>} headers
+   * @param {AbortSignal} signal
+   */
+  #fetch(method, url, headers, signal) {
+    return fetch(url, {
+      method,
+      headers: { Authorization: `Bearer ${this.#token}`, ...headers },
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      signal,
+    });
+  }
+
+  /**
+   * A request that is answered with JSON.
+   * @param {string} method
+   * @param {URL} url
+   * @param {AbortSignal} signal
+   * @returns {Promise<any>}
+   */
+  async #ask(method, url, signal) {
     const flight = new AbortController();
     const pass = () => flight.abort(signal.reason);
     if (signal.aborted) pass();
@@ -142,16 +223,8 @@ export class Api {
       flight.abort();
     }, TIMEOUT_MS);
     try {
-      const response = await fetch(url, {
-        headers: {
-          Authorization: `Bearer ${this.#token}`,
-          Accept: "application/json",
-        },
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error",
-        signal: flight.signal,
-      });
+      const headers = { Accept: "application/json" };
+      const response = await this.#fetch(method, url, headers, flight.signal);
       this.#readClock(response);
       const body = await response.json().catch((problem) => {
         if (problem instanceof SyntaxError) return null;
@@ -180,6 +253,18 @@ export class Api {
     const skew_ms = date_ms + 500 - Date.now(); // Date has whole seconds: take the middle
     this.#skew_ms = Math.abs(skew_ms) < SKEW_MIN_MS ? 0 : skew_ms;
   }
+}
+
+/**
+ * @param {string} path relative to the page, so that a proxy may put a prefix before both
+ * @param {Record<string, string | number>} query empty values are left out
+ */
+function urlOf(path, query) {
+  const url = new URL(path, document.baseURI);
+  url.hash = "";
+  for (const [name, value] of Object.entries(query))
+    if (value !== "") url.searchParams.set(name, String(value));
+  return url;
 }
 
 /**

@@ -6,11 +6,14 @@
 import { Api, ApiError, tokenLegible } from "./api.js";
 import { BooksPanel } from "./books.js";
 import { ChartPanel } from "./chart.js";
+import { Desk } from "./desk.js";
 import { DetailPanel } from "./detail.js";
 import { byId, el, Rows, setAttribute, setText } from "./dom.js";
 import { formatAge } from "./format.js";
 import { Live } from "./live.js";
+import { NowPanel } from "./now.js";
 import { RANGES, spanOf } from "./span.js";
+import { Stream } from "./stream.js";
 import { TotalsPanel } from "./totals.js";
 import { VisitorsPanel } from "./visitors.js";
 import { fallBackToUtc } from "./zone.js";
@@ -40,6 +43,8 @@ const siteSelect = byId("site", HTMLSelectElement);
 const eventSelect = byId("event", HTMLSelectElement);
 
 let api = new Api("");
+/** @type {import("./api.js").OwnToken | null} */
+let own = null;
 /** @type {Balance | null} */
 let balance = null;
 let site = "";
@@ -54,6 +59,7 @@ let news = 0; // how many refreshes in a row found something new
 const totals = new TotalsPanel();
 const chart = new ChartPanel();
 const books = new BooksPanel();
+const now = new NowPanel();
 const detail = new DetailPanel();
 const visitors = new VisitorsPanel({
   onSearch: choose,
@@ -65,6 +71,16 @@ const visitors = new VisitorsPanel({
   load: (cursor, signal) => api.visitors(site, { q: visitors.q, cursor, limit: PAGE_ROWS }, signal),
 });
 const live = new Live(refresh, showState);
+const desk = new Desk((signal) => api.presence(site, signal), follow);
+const stream = new Stream({
+  open: (last, signal) => api.live(site, last, signal),
+  onEvent: (event) => {
+    now.take(event);
+    desk.beat();
+  },
+  onState: (state) => now.mark(state),
+});
+document.addEventListener("visibilitychange", follow);
 
 const nameOption = (/** @type {string} */ name) => name;
 const makeOption = (/** @type {string} */ name) => ({
@@ -91,6 +107,8 @@ async function refresh(signal) {
  */
 async function readAll(signal) {
   const started_ms = performance.now();
+  if (!own) await showToken(signal);
+  if (signal.aborted) return;
   const books_ = await api.balance(signal);
   if (signal.aborted) return;
   if (!balance || !site || !(site in books_.sites)) showBalance(books_);
@@ -144,9 +162,28 @@ function readReports(signal) {
   return Promise.allSettled([
     api.totals(site, span, signal),
     api.timeseries(site, span, eventName, signal),
-    search_due ? api.visitors(site, query, signal) : null,
+    search_due && mayMeet() ? api.visitors(site, query, signal) : null,
     detail.visitor ? api.visitor(site, detail.visitor, signal) : null,
   ]);
+}
+
+/** Visitors are for operators and admins: who may not see them is not shown a panel that fails. */
+const mayMeet = () => own !== null && own.role !== "viewer";
+
+/** @param {AbortSignal} signal */
+async function showToken(signal) {
+  const token = await api.token(signal);
+  if (signal.aborted) return;
+  own = token;
+  byId("visitors-card", HTMLElement).hidden = !mayMeet();
+  desk.allow(mayMeet());
+}
+
+/** The stream runs while somebody looks, or is at the desk. */
+function follow() {
+  if (site && !dashboard.hidden && (document.visibilityState !== "hidden" || desk.on))
+    stream.start();
+  else stream.pause();
 }
 
 /** @param {PromiseSettledResult<unknown>} result */
@@ -167,9 +204,9 @@ function showBalance(books_) {
   }
   if (siteSelect.value !== site) siteSelect.value = site;
   siteSelect.disabled = names.length === 0;
-  const own = books_.sites[site];
-  if (own) books.show(own, books_);
-  welcome.hidden = !own || own.received > 0;
+  const mine = books_.sites[site];
+  if (mine) books.show(mine, books_);
+  welcome.hidden = !mine || mine.received > 0;
 }
 
 /** @param {string[]} names */
@@ -184,8 +221,11 @@ function switchSite(name) {
   site = name;
   read = null;
   eventName = "";
-  for (const panel of [totals, chart, books, detail]) panel.clear();
+  for (const panel of [totals, chart, books, detail, now]) panel.clear();
   visitors.reset();
+  desk.reset();
+  stream.stop();
+  follow();
   showEventNames([]);
   setText(
     byId("snippet", HTMLElement),
@@ -241,6 +281,7 @@ const messageOf = (problem) =>
 function enter(token, first) {
   api = new Api(token);
   balance = null;
+  own = null;
   keep(TOKEN_KEY, token);
   tokenInput.value = "";
   setText(loginMessage, "");
@@ -248,6 +289,7 @@ function enter(token, first) {
   dashboard.hidden = false;
   if (first) showBalance(first);
   live.start();
+  follow();
 }
 
 /**
@@ -259,6 +301,8 @@ function leave(message) {
   keep(TOKEN_KEY, "");
   api = new Api("");
   balance = null;
+  own = null;
+  desk.allow(false);
   shown_ms = Number.NaN;
   siteOptions.show([]);
   switchSite("");

@@ -27,6 +27,12 @@ function formatter(shape) {
 }
 
 export const formatClock = formatter({ hour: "2-digit", minute: "2-digit" });
+export const formatTime = formatter({
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 export const formatDay = formatter({ day: "numeric", month: "short" });
 export const formatDayClock = formatter({
   day: "numeric",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * tokens.c: POST and GET /v1/tokens, DELETE /v1/tokens/{id}. An admin of one site makes, sees and
- * revokes tokens of that site only. A token's text is told once, in the answer that makes it; what
- * is stored opens nothing. */
+ * tokens.c: GET /v1/token, POST and GET /v1/tokens, DELETE /v1/tokens/{id}. An admin of one site
+ * makes, sees and revokes tokens of that site only. A token's text is told once, in the answer that
+ * makes it; what is stored opens nothing. */
 #include "query/access.h"
 #include "query/body.h"
 #include "query/report.h"
@@ -38,6 +38,12 @@ static void write_token(struct cb_json *json, const struct cb_token *token, cons
     cb_json_int(json, token->made_ms);
     write_id(json, "made_by", token->made_by);
     cb_json_object_end(json);
+}
+
+/* What the asker's own token is. */
+enum cb_refusal cb_report_token(struct cb_report_ctx *ctx) {
+    write_token(&ctx->json, &ctx->token, NULL);
+    return CB_REFUSE_NONE;
 }
 
 /* Whether the asker may see and end a token. */

@@ -31,6 +31,11 @@ function world() {
     books: { received: 60, counted: 52, duplicate: 5, rejected: { bad_time: 3 }, lost: 2 },
     sites: ["demo", "shop"],
     unknownZone: "", // the service does not know this one
+    role: "admin",
+    presence: 0, // how often somebody said that they are there
+    streams:
+      /** @type {{site: string, last: string, send: (text: string) => void, end: () => void}[]} */ ([]),
+    opened: 0, // streams, so far
   };
 }
 
@@ -100,6 +105,8 @@ function answer(url, authorization) {
   if (authorization !== `Bearer ${state.token}`)
     return refuse(401, "a valid bearer token is needed");
   if (state.down) return refuse(503, "the store is away");
+  if (url.pathname === "/v1/token")
+    return [200, { id: "00", role: state.role, site: null, name: "", made: 0, made_by: null }];
   if (url.pathname === "/v1/balance") {
     const sites = Object.fromEntries(state.sites.map((name) => [name, state.books]));
     const total = { ...state.books, rejected: {} };
@@ -111,11 +118,56 @@ function answer(url, authorization) {
     const message = "tz is the name of an IANA zone, like Europe/Athens";
     return [400, { error: { code: "bad_request", message, field: "tz" } }];
   }
+  if (report === "presence") {
+    state.presence++;
+    return [200, { site, mode: "automatic", status: "online", lease_ms: 15000, renew_ms: 5000 }];
+  }
+  if (report === "visitors" && state.role === "viewer") return refuse(403, "not for viewers");
   if (visitor) {
     const found = state.people.find((row) => row.visitor === visitor);
     return found ? [200, found] : refuse(404, "there is no such visitor");
   }
   return reports[report] ? [200, reports[report](url)] : refuse(404, "nothing here");
+}
+
+const bucket = (/** @type {number} */ events) => ({ t: 0, events, visitors: events });
+
+/** The counts of a live stream, as the service writes them. */
+const counts = (/** @type {string} */ id, online = 3) =>
+  `id: ${id}\nevent: counts\ndata: ${JSON.stringify({
+    t: Date.now(),
+    online,
+    minute: bucket(48),
+    current: bucket(12),
+    day: { ...bucket(500), sessions: 20, tz: "UTC" },
+  })}\n\n`;
+
+/** An event of a live stream. */
+const liveEvent = (/** @type {string} */ id, /** @type {object} */ more = {}) =>
+  `id: ${id}\nevent: event\ndata: ${JSON.stringify({
+    ...{ position: 1, index: 0, received: Date.now(), at: Date.now(), site: "demo" },
+    ...{ visitor: null, seq: 1, name: "onClick", page: "https://shop.example/a?b#c", props: {} },
+    ...more,
+  })}\n\n`;
+
+/**
+ * @param {string} site
+ * @param {string} last
+ * @param {import("node:http").ServerResponse} response
+ */
+function watch(site, last, response) {
+  const { streams } = state;
+  const stream = {
+    site,
+    last,
+    send: (/** @type {string} */ text) => void response.write(text),
+    end: () => void response.end(),
+  };
+  state.opened++;
+  streams.push(stream);
+  response.on("close", () => streams.splice(streams.indexOf(stream), 1));
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  response.write(`retry: 2000\n\n${counts("7")}`);
 }
 
 before(async () => {
@@ -128,6 +180,11 @@ before(async () => {
     response.setHeader("X-Content-Type-Options", "nosniff");
     if (url.pathname.startsWith("/v1/")) {
       state.requests.push(url);
+      const [, , , site, report] = url.pathname.split("/");
+      if (report === "live" && !state.down && state.sites.includes(site)) {
+        watch(site, String(request.headers["last-event-id"] ?? ""), response);
+        return;
+      }
       if (state.hold && url.pathname.startsWith(state.hold)) {
         state.held.push(response);
         return;
@@ -268,7 +325,9 @@ test("the token of a link enters, and is gone from the address bar and the histo
     await page.evaluate(() => (location.hash = "#token=another"));
     await shows(page, "#login-message", "a valid bearer token is needed");
     assert.equal(page.url(), `${origin}/?a=b`);
-    assert.ok(state.requests.every((url) => !url.href.includes("token")));
+    assert.ok(
+      state.requests.every(({ href }) => !href.includes(TOKEN) && !href.includes("another")),
+    );
   }));
 
 test("numbers are plain digits, and change while one looks, without losing focus or selection", () =>
@@ -616,3 +675,143 @@ test("a reader's zone that the service does not know: all of the page is in UTC,
     },
     { timezoneId: "America/Coyhaique" },
   ));
+
+test("live: who is online and the newest events, as text; a stream that breaks goes on behind its last", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    await shows(page, "#now-mark", "Live");
+    await shows(page, "#now-online", "3");
+    await shows(page, "#now-current", "12");
+    await shows(page, "#now-minute", "48");
+    await shows(page, "#now-empty", "Events stand here as they come.");
+    const [stream] = state.streams;
+    assert.deepEqual([state.streams.length, stream.site, stream.last], [1, "demo", ""]);
+
+    const evil = "<img src=x onerror=\"document.title='owned'\">";
+    const whole = liveEvent("8-0") + liveEvent("8-1", { name: "set", key: "name", value: evil });
+    stream.send(whole.slice(0, 30)); // cut anywhere
+    stream.send(whole.slice(30) + counts("8", 5));
+    await shows(page, "#now-online", "5");
+    const texts = () => page.locator("#now-rows li").allTextContents();
+    await page.waitForFunction(() => document.querySelectorAll("#now-rows li").length === 2);
+    const [newest, older] = await texts();
+    assert.ok(newest.includes("set") && newest.includes(`name: ${evil}`), newest);
+    assert.ok(older.includes("onClick") && older.endsWith("/a?b#c"), older);
+    assert.equal(await page.locator("#now-rows img").count(), 0);
+
+    stream.send('event: end\ndata: {"reason":"shutdown"}\n\n');
+    stream.end();
+    await until(() => state.streams.some(({ last }) => last === "8"));
+    state.streams[0].send(
+      'id: 9\nevent: gap\ndata: {"reason":"behind","after":"8","up_to":"9","export":null}\n\n',
+    );
+    await page.getByText("Some came while this page was not connected.").waitFor();
+    await shows(page, "#now-mark", "Live");
+    // A burst: only the newest are kept.
+    let burst = "";
+    for (let i = 0; i < 100; i++) burst += liveEvent(`10-${i}`, { name: `burst.${i}` });
+    state.streams[0].send(burst);
+    await page.getByText("burst.99", { exact: true }).waitFor();
+    assert.equal(await page.locator("#now-rows li").count(), 30);
+
+    await page.getByLabel("Site", { exact: true }).selectOption("shop");
+    await until(() => state.streams.length === 1 && state.streams[0].site === "shop");
+    assert.equal(state.streams[0].last, "");
+    assert.equal(await page.locator("#now-rows li").count(), 0);
+    await page.getByRole("button", { name: "Log out" }).click();
+    await until(() => state.streams.length === 0);
+  }));
+
+test("live: where the service refuses or is silent, the page asks again, ever later", () =>
+  withPage(async (page) => {
+    state.down = true;
+    await page.clock.install();
+    await page.goto(`${origin}/#token=${TOKEN}`);
+    await page.waitForFunction(() =>
+      document.querySelector("#state")?.textContent?.startsWith("Retrying"),
+    );
+    state.down = false;
+    await page.clock.runFor(10_000);
+    await shows(page, "#now-mark", "Live");
+    // A stream on which not even a comment comes is taken for dead; one with comments is not.
+    const { opened } = state;
+    for (let i = 0; i < 4; i++) {
+      state.streams[0].send(": still here\n\n");
+      await page.clock.runFor(10_000);
+    }
+    assert.equal(state.opened, opened);
+    await page.clock.runFor(25_000);
+    await until(() => state.opened === opened + 1);
+    await shows(page, "#now-mark", "Live");
+  }));
+
+test("an operator at the desk says so every 5 s, also from a hidden page; a viewer is asked nothing", () =>
+  withPage(async (page) => {
+    await page.clock.install();
+    await page.addInitScript(() => {
+      let seen = "visible";
+      Object.defineProperty(document, "visibilityState", { get: () => seen });
+      // As in browsers: what is to run again and again does not while the page is hidden.
+      const { setInterval } = window;
+      Object.assign(window, {
+        setInterval: (/** @type {() => void} */ what, /** @type {number} */ ms) =>
+          setInterval(() => {
+            if (seen !== "hidden") what();
+          }, ms),
+      });
+      Object.assign(window, {
+        turn: (/** @type {string} */ to) => {
+          seen = to;
+          document.dispatchEvent(new Event("visibilitychange"));
+        },
+      });
+    });
+    await openLoggedIn(page);
+    await shows(page, "#now-mark", "Live");
+    assert.equal(state.presence, 0);
+    const desk = page.getByRole("switch", { name: "At the desk" });
+    await desk.click();
+    await shows(page, "#desk-note", "Pages see: online");
+    assert.equal(state.presence, 1);
+    await page.clock.runFor(5500);
+    await until(() => state.presence === 2);
+    // Hidden, the stream stays open and is what the lease is renewed by.
+    await page.evaluate(() => /** @type {any} */ (window).turn("hidden"));
+    assert.equal(state.streams.length, 1);
+    await page.clock.runFor(8000);
+    assert.equal(state.presence, 2);
+    state.streams[0].send(counts("9"));
+    await until(() => state.presence === 3);
+    await page.evaluate(() => /** @type {any} */ (window).turn("visible"));
+    await desk.click();
+    await shows(page, "#desk-note", "");
+    const { presence } = state;
+    await page.clock.runFor(20_000);
+    assert.equal(state.presence, presence);
+  }));
+
+test("a viewer sees no visitors, no switch, and is refused nothing", () =>
+  withPage(async (page) => {
+    state.role = "viewer";
+    /** @type {string[]} */
+    const refused = [];
+    page.on("response", (response) => {
+      if (response.status() >= 400 && response.url().includes("/v1/")) refused.push(response.url());
+    });
+    await openLoggedIn(page);
+    await shows(page, "#now-mark", "Live");
+    await shows(page, '[data-event="onClick"]', "12");
+    assert.equal(await page.locator("#visitors-card").isVisible(), false);
+    assert.equal(await page.getByRole("switch").count(), 0);
+    state.events.onClick = 13;
+    await shows(page, '[data-event="onClick"]', "13");
+    assert.deepEqual(refused, []);
+    assert.equal(asked("/visitors"), 0);
+    // Another token of the same page may see them.
+    await page.getByRole("button", { name: "Log out" }).click();
+    state.role = "operator";
+    await page.getByLabel("Access token").fill(TOKEN);
+    await page.keyboard.press("Enter");
+    await hasRows(page, 50);
+    assert.equal(await page.getByRole("switch").isVisible(), true);
+  }));

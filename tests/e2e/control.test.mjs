@@ -265,6 +265,9 @@ test(`control over ${transport}`, async (t) => {
       [operator, viewer, admin].map((row) => row.id).sort(),
     );
     assert.ok(!JSON.stringify(seen).includes(operator.token));
+    for (const { token, ...known } of [operator, viewer, admin])
+      assert.deepEqual((await as({ token }, "/v1/token")).json(), known);
+    assert.equal((await api(s, "/v1/token", null)).status, 401);
     assert.equal(seen.find((row) => row.id === operator.id).name, "Ann ☺");
     assert.equal((await write(s, "POST /v1/tokens", { role: "viewer" }, admin.token)).status, 403);
     await make({ role: "viewer", site }, admin.token);

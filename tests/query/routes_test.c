@@ -222,6 +222,7 @@ static void roles_decide_who_writes(void **state) {
         {"GET", "/v1/sites", "", 200, 200, 200, 200},
         {"PUT", "/v1/sites/fresh", "", 403, 403, 403, 503},
         {"PUT", "/v1/sites/demo", "", 403, 403, 403, 200},
+        {"GET", "/v1/token", "", 200, 200, 200, 200},
         {"GET", "/v1/tokens", "", 403, 403, 200, 200},
         {"POST", "/v1/tokens", "{\"role\":\"admin\"}", 403, 403, 403, 503},
         {"POST", "/v1/tokens", "{\"role\":\"viewer\",\"site\":\"demo\"}", 403, 403, 503, 503},
