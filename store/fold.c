@@ -33,19 +33,13 @@ enum {
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
  */
 const struct cb_fold_ops *const cb_folds[] = {
-    &cb_fold_sites,
-    &cb_fold_seen,
-    &cb_fold_verdicts,
-    &cb_fold_books,
-    &cb_fold_visitors,
-    &cb_fold_sessions,
-    &cb_fold_counts,
-    &cb_fold_uniques,
-    &cb_fold_fields,
-    &cb_fold_timeline,
-    &cb_fold_settings,
-    &cb_fold_audit,
-    NULL,
+    &cb_fold_sites,      &cb_fold_seen,
+    &cb_fold_verdicts,   &cb_fold_books,
+    &cb_fold_visitors,   &cb_fold_sessions,
+    &cb_fold_counts,     &cb_fold_uniques,
+    &cb_fold_dimensions, &cb_fold_fields,
+    &cb_fold_timeline,   &cb_fold_settings,
+    &cb_fold_audit,      NULL,
 };
 
 struct cb_fold {

@@ -182,3 +182,41 @@ struct cb_key cb_key_trigger(uint32_t site, struct cb_str id) {
     cb_key_bytes(&key, id.p ? id.p : "", id.len);
     return key;
 }
+
+struct cb_key cb_key_values(uint32_t site, uint8_t kind) {
+    struct cb_key key = cb_key_site(site);
+    cb_key_u8(&key, kind);
+    return key;
+}
+
+struct cb_key cb_key_value(uint32_t site, uint8_t kind, uint8_t form, struct cb_str text) {
+    struct cb_key key = cb_key_values(site, kind);
+    cb_key_u8(&key, form);
+    cb_key_bytes(&key, text.p, text.len);
+    return key;
+}
+
+struct cb_key cb_key_value_text(uint32_t site, uint8_t kind, uint32_t value) {
+    struct cb_key key = cb_key_values(site, kind);
+    cb_key_u32(&key, value);
+    return key;
+}
+
+struct cb_key cb_key_dimension(uint32_t site, int32_t day, uint8_t kind, uint32_t name_id,
+                               uint32_t chunk) {
+    struct cb_key key = cb_key_site(site);
+    uint8_t day_bytes[4];
+    cb_day_put(day_bytes, day);
+    cb_key_bytes(&key, day_bytes, sizeof(day_bytes));
+    cb_key_u8(&key, kind);
+    cb_key_u32(&key, name_id);
+    cb_key_u32(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_dimension_set(uint32_t site, int32_t day, uint8_t kind, uint32_t name_id,
+                                   uint32_t value, uint32_t chunk) {
+    struct cb_key key = cb_key_dimension(site, day, kind, name_id, value);
+    cb_key_u32(&key, chunk);
+    return key;
+}

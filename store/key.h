@@ -51,6 +51,15 @@ static inline uint64_t cb_be64_get(const uint8_t *p) {
     return __builtin_bswap64(v);
 }
 
+/* Local days may lie before 1970: the sign bit is flipped, so that they sort as they count. */
+static inline void cb_day_put(uint8_t *p, int32_t day) {
+    cb_be32_put(p, (uint32_t)day ^ 0x80000000u);
+}
+
+static inline int32_t cb_day_get(const uint8_t *p) {
+    return (int32_t)(cb_be32_get(p) ^ 0x80000000u);
+}
+
 /* Keys are put together part by part; a key that grows past CB_KEY_MAX is a bug of ours. */
 static inline void cb_key_init(struct cb_key *key) {
     key->len = 0;
@@ -110,5 +119,12 @@ struct cb_key cb_key_visits(uint32_t site, uint8_t kind, uint8_t grain, uint32_t
 struct cb_key cb_key_visits_chunk(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket,
                                   uint8_t chunk);
 struct cb_key cb_key_trigger(uint32_t site, struct cb_str id);
+struct cb_key cb_key_values(uint32_t site, uint8_t kind);
+struct cb_key cb_key_value(uint32_t site, uint8_t kind, uint8_t form, struct cb_str text);
+struct cb_key cb_key_value_text(uint32_t site, uint8_t kind, uint32_t value);
+struct cb_key cb_key_dimension(uint32_t site, int32_t day, uint8_t kind, uint32_t name_id,
+                               uint32_t chunk);
+struct cb_key cb_key_dimension_set(uint32_t site, int32_t day, uint8_t kind, uint32_t name_id,
+                                   uint32_t value, uint32_t chunk);
 
 #endif

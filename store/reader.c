@@ -3,6 +3,7 @@
  * series.c. */
 #include "store/reader.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,6 +19,8 @@ struct cb_reader {
     struct cb_views *views;
     struct cb_journal *journal;
     bool owned;
+    pthread_mutex_t mutex; /* of the zones: they are read once and cached, for all threads */
+    struct cb_zones *zones;
 };
 
 int cb_reader_of(struct cb_views *views, struct cb_journal *journal, struct cb_reader **out) {
@@ -26,6 +29,12 @@ int cb_reader_of(struct cb_views *views, struct cb_journal *journal, struct cb_r
         return CB_ENOMEM;
     }
     *reader = (struct cb_reader){.views = views, .journal = journal, .owned = false};
+    pthread_mutex_init(&reader->mutex, NULL);
+    int rc = cb_zones_create(&reader->zones);
+    if (rc != 0) {
+        cb_reader_close(&reader);
+        return rc;
+    }
     *out = reader;
     return 0;
 }
@@ -94,6 +103,8 @@ void cb_reader_close(struct cb_reader **reader) {
         cb_journal_close(&(*reader)->journal);
         cb_views_close(&(*reader)->views);
     }
+    cb_zones_destroy(&(*reader)->zones);
+    pthread_mutex_destroy(&(*reader)->mutex);
     free(*reader);
     *reader = NULL;
 }
@@ -131,6 +142,27 @@ void cb_snapshot_end(struct cb_snapshot **snapshot) {
     cb_buf_fini(&(*snapshot)->settings);
     free(*snapshot);
     *snapshot = NULL;
+}
+
+int cb_snapshot_days(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                     struct cb_site_days *out) {
+    struct cb_reader *reader = snapshot->reader;
+    struct cb_zone *zone;
+    int rc = cb_snapshot_zone(snapshot, site, out->zone);
+    if (rc != 0) {
+        return rc;
+    }
+    pthread_mutex_lock(&reader->mutex);
+    rc = cb_zones_get(reader->zones, cb_str_of(out->zone), &zone);
+    if (rc == 0) {
+        struct cb_day first = cb_zone_day(zone, from), last = cb_zone_day(zone, to - 1);
+        out->first = first.number;
+        out->end = last.number + 1;
+        out->from = first.from;
+        out->to = last.to;
+    }
+    pthread_mutex_unlock(&reader->mutex);
+    return rc;
 }
 
 uint64_t cb_snapshot_position(const struct cb_snapshot *snapshot) {

@@ -282,6 +282,63 @@ struct cb_trigger_sums {
 CB_MUST_USE int cb_snapshot_triggers(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
                                      int64_t to, struct cb_trigger_sums **out, size_t *n);
 
+/* ---- what events are about, and where they come from: breakdown.c ----
+ * By the days of the site's zone, as it was set when an event came. Without bots, but for
+ * CB_DIM_DEVICE, where they are a value; and without events that have no value. */
+#define CB_DIMS(X)                                                                                 \
+    X(CB_DIM_PAGE, "page")                                                                         \
+    X(CB_DIM_REFERRER, "referrer") /* a host */                                                    \
+    X(CB_DIM_LANGUAGE, "language")                                                                 \
+    X(CB_DIM_DEVICE, "device")   /* cb_device_text, or CB_VALUE_BOT */                             \
+    X(CB_DIM_BROWSER, "browser") /* cb_browser_text */                                             \
+    X(CB_DIM_TRIGGER, "trigger") /* its id, or else its name; of onTrigger */                      \
+    X(CB_DIM_COUNTRY, "country")
+#define CB_VALUE_BOT "bot"
+
+enum cb_dim {
+#define CB_DIM_ENUM(symbol, name) symbol,
+    CB_DIMS(CB_DIM_ENUM)
+#undef CB_DIM_ENUM
+        CB_DIM_COUNT
+};
+
+/* The days of the site's zone that hold some of a range. */
+struct cb_site_days {
+    char zone[CB_ZONE_MAX + 1];
+    int32_t first, end; /* days since 1970-01-01 of their local dates, [first, end) */
+    int64_t from, to;   /* minutes: where the first begins and the last ends */
+};
+/* Of [from, to) minutes, from below to. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_days(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                 int64_t to, struct cb_site_days *out);
+
+struct cb_breakdown_row {
+    struct cb_str value; /* lives as long as the snapshot */
+    uint64_t events;
+    uint64_t visitors; /* different ones, of all days together */
+};
+struct cb_breakdown {
+    struct cb_breakdown_row *rows; /* most events first, ties by value */
+    size_t n;
+    uint64_t other_events, other_values; /* what is not among the rows */
+    bool lower_bound; /* a day had more values than are kept: other_values are those that are known
+                       */
+};
+/* The limit values with the most events of a name (CB_NAME_ID_ALL for any). out->rows is the
+ * caller's (free). Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_dim dim,
+                                      uint32_t name_id, const struct cb_site_days *days,
+                                      size_t limit, struct cb_breakdown *out);
+
+/* Events of one value of a dimension. */
+struct cb_filter {
+    enum cb_dim dim;
+    struct cb_str value;
+};
+/* Whether an event is one of them, by the same rules. Pure. */
+bool cb_filter_matches(const struct cb_filter *filter, const struct cb_envelope *envelope,
+                       const struct cb_event *event);
+
 /* The first position whose journal time is journal_ms or later; the snapshot's own + 1 when there
  * is none. *kept is false when older records were trimmed away: then there may have been one.
  * Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */

@@ -119,6 +119,30 @@ enum {
     CB_TRIGGER_ENTRY_BYTES = 2 + 4 * CB_OUTCOME_COUNT,
     CB_TRIGGERS_CHUNK = 32, /* numbers of a row */
 
+    /* values: by text; the text is in the key where it is short, else its hash */
+    CB_VALUE_NUMBER = 0,
+    CB_VALUE_DAY = 4,
+    CB_VALUE_DAYS = 8,
+    CB_ROW_VALUE_BYTES = 12,
+    CB_VALUE_PLAIN_MAX = 64,
+    CB_VALUE_HASH_BYTES = 32,
+    CB_VALUE_TEXT_MAX = 1024,  /* of a value: what is longer is cut */
+    CB_VALUE_OTHER = 0,        /* number of those past the cap; others begin with 1 */
+    CB_VALUES_DAY_MAX = 10000, /* of a site, kind and day */
+
+    /* dimensions: kinds of values. A profile is what an envelope says of its sender: */
+    CB_VALUES_PROFILE = 0,
+    CB_VALUES_PAGE = 1,
+    CB_VALUES_REFERRER = 2,
+    CB_VALUES_TRIGGER = 3,
+    CB_PROFILE_DEVICE = 0, /* u8; CB_PROFILE_BOT for bots, whose other bytes are 0 */
+    CB_PROFILE_BROWSER = 1,
+    CB_PROFILE_LANGUAGE = 2, /* 3 letters, zeros behind; CB_PROFILE_OTHER first: past the cap */
+    CB_PROFILE_COUNTRY = 5,  /* 2 letters, or zeros, or CB_PROFILE_OTHER first */
+    CB_PROFILE_BYTES = 7,
+    CB_PROFILE_BOT = 255,
+    CB_PROFILE_OTHER = 1,
+
     CB_TRIGGER_ID_BYTES = 64, /* of a trigger's id and name: what is longer is cut */
     CB_TRIGGERS_MAX = 500,    /* ids of a site; further ones are counted as CB_TRIGGER_OTHER */
 };

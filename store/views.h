@@ -43,7 +43,11 @@ enum { CB_VIEWS_VERSION = 3 };
     X(CB_TABLE_SETTINGS, "settings")                                                               \
     X(CB_TABLE_AUDIT, "audit")                                                                     \
     X(CB_TABLE_VISITS, "visits")                                                                   \
-    X(CB_TABLE_TRIGGERS, "triggers")
+    X(CB_TABLE_TRIGGERS, "triggers")                                                               \
+    X(CB_TABLE_VALUES, "values")                                                                   \
+    X(CB_TABLE_VALUE_TEXTS, "value_texts")                                                         \
+    X(CB_TABLE_DIMENSIONS, "dimensions")                                                           \
+    X(CB_TABLE_DIMENSION_SETS, "dimension_sets")
 
 enum cb_table {
 #define CB_TABLE_ENUM(symbol, name) symbol,

@@ -12,7 +12,7 @@
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
     cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields,
-    cb_fold_timeline, cb_fold_settings, cb_fold_audit;
+    cb_fold_timeline, cb_fold_settings, cb_fold_audit, cb_fold_dimensions;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
@@ -65,5 +65,15 @@ CB_MUST_USE int cb_visits_change(struct cb_views *views, uint32_t site,
  * neither id nor name, and past CB_TRIGGERS_MAX. */
 CB_MUST_USE int cb_triggers_number(struct cb_views *views, uint32_t site, struct cb_str props,
                                    uint16_t *number);
+/* triggers: what a trigger is told by: its id, else its name, cut to CB_TRIGGER_ID_BYTES; empty
+ * where the props have neither. */
+struct cb_str cb_triggers_id(struct cb_str props);
+/* At most max bytes of a text, not cut within a character. */
+struct cb_str cb_text_cut(struct cb_str text, size_t max);
+
+/* values: the number of a value of the event's site on its day; CB_VALUE_OTHER where the day has
+ * max of the kind already. */
+CB_MUST_USE int cb_values_number(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text,
+                                 uint32_t max, uint32_t *number);
 
 #endif

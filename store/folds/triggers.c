@@ -7,10 +7,9 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 
-/* At most CB_TRIGGER_ID_BYTES, not cut within a character. */
-static struct cb_str cut(struct cb_str text) {
-    if (text.len > CB_TRIGGER_ID_BYTES) {
-        text.len = CB_TRIGGER_ID_BYTES;
+struct cb_str cb_text_cut(struct cb_str text, size_t max) {
+    if (text.len > max) {
+        text.len = max;
         while (text.len > 0 && ((unsigned char)text.p[text.len] & 0xc0) == 0x80) {
             text.len--;
         }
@@ -33,11 +32,17 @@ static void read_props(struct cb_str props, struct cb_str *id, struct cb_str *na
             continue;
         }
         if (cb_str_is(key, "id")) {
-            *id = cut(value.s);
+            *id = cb_text_cut(value.s, CB_TRIGGER_ID_BYTES);
         } else if (cb_str_is(key, "name")) {
-            *name = cut(value.s);
+            *name = cb_text_cut(value.s, CB_TRIGGER_ID_BYTES);
         }
     }
+}
+
+struct cb_str cb_triggers_id(struct cb_str props) {
+    struct cb_str id, name;
+    read_props(props, &id, &name);
+    return id.len > 0 ? id : name;
 }
 
 /* A new number, or CB_TRIGGER_OTHER. */

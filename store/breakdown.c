@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ * breakdown.c: how many events, and of how many different visitors, each value of a dimension has.
+ *
+ * Two passes over one run of keys: the first adds up events, from which the values to be shown
+ * follow; the second puts their visitors into bitmaps, as many values at a time as fit CB_BITMAPS
+ * bytes. */
+#include <stdlib.h>
+
+#include "store/dim_chunk.h"
+#include "store/dims.h"
+#include "store/ordinal_set.h"
+#include "store/rows.h"
+
+enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024 };
+
+/* ---- events ---- */
+
+struct sums {
+    const struct cb_dim_map *map;
+    uint64_t *events; /* by index */
+};
+
+static int add_events(void *user, const struct cb_dim_item *item) {
+    struct sums *sums = user;
+    uint32_t index = cb_dim_index(sums->map, item->number);
+    if (index != CB_DIM_NONE) {
+        sums->events[index] += item->entry.events;
+    }
+    return 0;
+}
+
+/* ---- the values to be shown ---- */
+
+struct candidate {
+    uint64_t events;
+    uint32_t index;
+    struct cb_str text; /* set where it is needed */
+};
+
+static int compare_text(struct cb_str a, struct cb_str b) {
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.p, b.p, len) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare(const void *a, const void *b) {
+    const struct candidate *left = a, *right = b;
+    if (left->events != right->events) {
+        return left->events > right->events ? -1 : 1;
+    }
+    return compare_text(left->text, right->text);
+}
+
+static int compare_events(const void *a, const void *b) {
+    const struct candidate *left = a, *right = b;
+    return (left->events < right->events) - (left->events > right->events);
+}
+
+static void swap(struct candidate *a, struct candidate *b) {
+    struct candidate c = *a;
+    *a = *b;
+    *b = c;
+}
+
+/* Moves the first k by an order to the front (quickselect). */
+static void select_first(struct candidate *all, size_t n, size_t k,
+                         int (*order)(const void *a, const void *b)) {
+    size_t low = 0, high = n;
+    while (high - low > 1 && k > low && k < high) {
+        swap(&all[low], &all[low + (high - low) / 2]);
+        const struct candidate pivot = all[low];
+        size_t less = low, at = low,
+               more = high; /* [low, less) < [less, at) = pivot, [more, high) > */
+        while (at < more) {
+            int o = order(&all[at], &pivot);
+            if (o < 0) {
+                swap(&all[at++], &all[less++]);
+            } else if (o > 0) {
+                swap(&all[at], &all[--more]);
+            } else {
+                at++;
+            }
+        }
+        if (k <= less) {
+            high = less;
+        } else if (k >= more) {
+            low = more;
+        } else {
+            return;
+        }
+    }
+}
+
+static int read_texts(const struct cb_dim_map *map, struct candidate *all, size_t n) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = all[i].text.p ? 0 : cb_dim_text(map, all[i].index, &all[i].text);
+    }
+    return rc;
+}
+
+/* Puts the first `limit` of n to the front, in order. Texts are read only of those, and of those
+ * that have as many events as the last of them. */
+static int choose(const struct cb_dim_map *map, struct candidate *all, size_t n, size_t limit) {
+    size_t sure = 0, tied = n;
+    if (n > limit) {
+        select_first(all, n, limit, compare_events);
+        uint64_t least = all[0].events;
+        for (size_t i = 1; i < limit; i++) {
+            least = all[i].events < least ? all[i].events : least;
+        }
+        /* Those with more come first, then those with as many. */
+        tied = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (all[i].events > least) {
+                swap(&all[i], &all[tied]);
+                swap(&all[tied++], &all[sure++]);
+            } else if (all[i].events == least) {
+                swap(&all[i], &all[tied++]);
+            }
+        }
+    }
+    int rc = read_texts(map, all, tied);
+    if (rc == 0) {
+        select_first(all + sure, tied - sure, limit - sure, compare);
+        qsort(all, n < limit ? n : limit, sizeof(*all), compare);
+    }
+    return rc;
+}
+
+/* ---- visitors ---- */
+
+struct sets {
+    const struct cb_dim_map *map;
+    const uint32_t *slots; /* by index: its bitmap + 1, 0 for none */
+    uint32_t first, end;   /* of the slots at hand */
+    uint64_t *words;
+    uint32_t n_visitors;
+    size_t n_words; /* of one bitmap */
+};
+
+static int add_chunk(void *user, uint32_t chunk, struct cb_str value) {
+    struct sets *sets = user;
+    uint64_t words[CB_ORDINAL_SET_WORDS] = {0};
+    int rc = cb_ordinal_set_or(value, words);
+    for (size_t i = 0; rc == 0 && i < CB_ORDINAL_SET_WORDS; i++) {
+        size_t at = (size_t)chunk * CB_ORDINAL_SET_WORDS + i;
+        if (words[i] != 0 && at >= sets->n_words) {
+            return CB_ECORRUPT;
+        }
+        if (words[i] != 0) {
+            sets->words[at] |= words[i];
+        }
+    }
+    return rc;
+}
+
+static int add_members(void *user, const struct cb_dim_item *item) {
+    const struct sets *sets = user;
+    uint32_t index = cb_dim_index(sets->map, item->number);
+    uint32_t slot = index == CB_DIM_NONE ? 0 : sets->slots[index];
+    if (slot == 0 || slot <= sets->first || slot > sets->end) {
+        return 0;
+    }
+    struct sets one = *sets;
+    one.words += (size_t)(slot - 1 - sets->first) * sets->n_words;
+    for (unsigned i = 0; i < item->entry.n; i++) {
+        uint32_t ordinal = cb_be32_get(item->entry.members + 4 * i);
+        if (ordinal >= sets->n_visitors) {
+            return CB_ECORRUPT;
+        }
+        one.words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+    }
+    return item->entry.apart ? cb_dim_each_chunk(item, add_chunk, &one) : 0;
+}
+
+static uint64_t count_bits(const uint64_t *words, size_t n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (uint64_t)__builtin_popcountll(words[i]);
+    }
+    return sum;
+}
+
+static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                          struct sets *sets, struct cb_breakdown *out) {
+    int rc = cb_dim_visitors(snapshot, scan->site, &sets->n_visitors);
+    sets->n_words = ((size_t)sets->n_visitors + 63) / 64;
+    if (rc != 0 || sets->n_words == 0) {
+        return rc;
+    }
+    size_t group = BITMAPS_BYTES_MAX / sizeof(uint64_t) / sets->n_words;
+    group = group < 1 ? 1 : group > out->n ? out->n : group;
+    for (size_t first = 0; rc == 0 && first < out->n; first += group) {
+        size_t n = out->n - first < group ? out->n - first : group;
+        sets->first = (uint32_t)first;
+        sets->end = (uint32_t)(first + n);
+        sets->words = calloc(n * sets->n_words, sizeof(uint64_t));
+        rc = sets->words ? cb_dim_each(snapshot, scan, add_members, sets) : CB_ENOMEM;
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            out->rows[first + i].visitors =
+                count_bits(sets->words + i * sets->n_words, sets->n_words);
+        }
+        free(sets->words);
+    }
+    return rc;
+}
+
+/* ---- the report ---- */
+
+static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                const struct cb_dim_map *map, struct candidate *all, size_t n, size_t limit,
+                struct cb_breakdown *out) {
+    int rc = choose(map, all, n, limit);
+    out->n = n < limit ? n : limit;
+    out->rows = calloc(out->n + 1, sizeof(*out->rows));
+    uint32_t *slots = calloc(map->n, sizeof(*slots));
+    rc = rc == 0 && !(out->rows && slots) ? CB_ENOMEM : rc;
+    for (size_t i = 0; rc == 0 && i < out->n; i++) {
+        out->rows[i] = (struct cb_breakdown_row){all[i].text, all[i].events, 0};
+        slots[all[i].index] = (uint32_t)i + 1;
+    }
+    for (size_t i = out->n; rc == 0 && i < n; i++) {
+        out->other_events += all[i].events;
+        out->other_values++;
+    }
+    if (rc == 0 && out->n > 0) {
+        struct sets sets = {.map = map, .slots = slots};
+        rc = count_visitors(snapshot, scan, &sets, out);
+    }
+    free(slots);
+    return rc;
+}
+
+int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_dim dim,
+                          uint32_t name_id, const struct cb_site_days *days, size_t limit,
+                          struct cb_breakdown *out) {
+    struct cb_dim_map map;
+    struct cb_dim_scan scan = {site, cb_dim_kind(dim), name_id, days->first, days->end};
+    *out = (struct cb_breakdown){0};
+    int rc = cb_dim_map_init(&map, snapshot, site, dim);
+    if (rc != 0) {
+        return rc;
+    }
+    uint64_t *events = calloc(map.n, sizeof(*events));
+    struct candidate *all = NULL;
+    rc =
+        events ? cb_dim_each(snapshot, &scan, add_events, &(struct sums){&map, events}) : CB_ENOMEM;
+    size_t n = 0;
+    for (uint32_t i = 1; rc == 0 && i < map.n; i++) {
+        n += events[i] > 0;
+    }
+    if (rc == 0) {
+        out->other_events = events[CB_DIM_OTHER];
+        out->lower_bound = out->other_events > 0;
+        all = calloc(n + 1, sizeof(*all));
+        rc = all ? 0 : CB_ENOMEM;
+    }
+    n = 0;
+    for (uint32_t i = 1; rc == 0 && i < map.n; i++) {
+        if (events[i] > 0) {
+            all[n++] = (struct candidate){.events = events[i], .index = i};
+        }
+    }
+    rc = rc == 0 ? show(snapshot, &scan, &map, all, n, limit, out) : rc;
+    if (rc != 0) {
+        free(out->rows);
+        *out = (struct cb_breakdown){0};
+    }
+    free(all);
+    free(events);
+    cb_dim_map_fini(&map);
+    return rc;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/dims.h"
+
+#include <stdlib.h>
+
+#include "store/rows.h"
+
+/* Indexes of a profile's dimensions: device and browser by their numbers, languages and countries
+ * by their letters (27 of a place: none, a to z). */
+enum {
+    LETTERS = 27,
+    LANGUAGES = LETTERS * LETTERS * LETTERS,
+    COUNTRIES = LETTERS * LETTERS,
+    DEVICES = CB_PROFILE_BOT + 1,
+    BROWSERS = CB_BROWSER_MAX + 1,
+};
+
+unsigned cb_dim_kind(enum cb_dim dim) {
+    return dim == CB_DIM_PAGE       ? CB_VALUES_PAGE
+           : dim == CB_DIM_REFERRER ? CB_VALUES_REFERRER
+           : dim == CB_DIM_TRIGGER  ? CB_VALUES_TRIGGER
+                                    : CB_VALUES_PROFILE;
+}
+
+static uint32_t index_of_letters(const uint8_t *p, size_t n, uint8_t base) {
+    uint32_t index = 0;
+    for (size_t i = 0; i < n; i++) {
+        index =
+            index * LETTERS + (p[i] >= base && p[i] < base + LETTERS - 1 ? p[i] - base + 1u : 0);
+    }
+    return index > 0 ? index : CB_DIM_NONE;
+}
+
+/* The index of what a profile has of a dimension. */
+static uint32_t index_of_profile(const uint8_t *p, enum cb_dim dim) {
+    unsigned number = p[CB_PROFILE_DEVICE];
+    bool bot = number == CB_PROFILE_BOT;
+    switch (dim) {
+    case CB_DIM_DEVICE:
+        /* Numbers that are none of ours are unknown: one value. */
+        return bot || strcmp(cb_device_text(number), cb_device_text(CB_DEVICE_UNKNOWN)) != 0
+                   ? number + 1
+                   : CB_DEVICE_UNKNOWN + 1;
+    case CB_DIM_BROWSER:
+        number = p[CB_PROFILE_BROWSER];
+        return bot ? CB_DIM_NONE
+               : strcmp(cb_browser_text(number), cb_browser_text(CB_BROWSER_UNKNOWN)) != 0
+                   ? number + 1
+                   : CB_BROWSER_UNKNOWN + 1;
+    case CB_DIM_LANGUAGE:
+        return p[CB_PROFILE_LANGUAGE] == CB_PROFILE_OTHER
+                   ? (uint32_t)CB_DIM_OTHER
+                   : index_of_letters(p + CB_PROFILE_LANGUAGE, 3, 'a');
+    case CB_DIM_COUNTRY:
+        return p[CB_PROFILE_COUNTRY] == CB_PROFILE_OTHER
+                   ? (uint32_t)CB_DIM_OTHER
+                   : index_of_letters(p + CB_PROFILE_COUNTRY, 2, 'A');
+    default:
+        return CB_DIM_NONE;
+    }
+}
+
+static uint32_t profile_indexes(enum cb_dim dim) {
+    return 1u + (dim == CB_DIM_DEVICE     ? (uint32_t)DEVICES
+                 : dim == CB_DIM_BROWSER  ? (uint32_t)BROWSERS
+                 : dim == CB_DIM_LANGUAGE ? (uint32_t)LANGUAGES
+                                          : (uint32_t)COUNTRIES);
+}
+
+static bool add_profile(void *user, struct cb_str key, struct cb_str value) {
+    struct cb_dim_map *map = user;
+    uint32_t number = key.len == 9 ? cb_be32_get((const uint8_t *)key.p + 5) : 0;
+    if (number == 0 || number > map->n_numbers || value.len != CB_PROFILE_BYTES) {
+        return true; /* stays without an index */
+    }
+    uint32_t index = index_of_profile((const uint8_t *)value.p, map->dim);
+    map->indexes[number] = index;
+    if (index != CB_DIM_NONE && map->numbers[index] == 0) {
+        map->numbers[index] = number;
+    }
+    return true;
+}
+
+int cb_dim_map_init(struct cb_dim_map *map, struct cb_snapshot *snapshot, uint32_t site,
+                    enum cb_dim dim) {
+    const unsigned kind = cb_dim_kind(dim);
+    struct cb_key key = cb_key_values(site, (uint8_t)kind);
+    struct cb_str value;
+    *map = (struct cb_dim_map){.snapshot = snapshot, .site = site, .dim = dim, .n = 1};
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_VALUES, &key, &value);
+    if (rc != 0 || value.len != 4) {
+        return rc == CB_ENOENT ? 0 : rc == 0 ? CB_ECORRUPT : rc;
+    }
+    map->n_numbers = cb_be32_get((const uint8_t *)value.p);
+    map->n = map->n_numbers + 1;
+    if (kind != CB_VALUES_PROFILE) {
+        return 0;
+    }
+    map->n = profile_indexes(dim);
+    map->indexes = malloc(((size_t)map->n_numbers + 1) * sizeof(uint32_t));
+    map->numbers = calloc(map->n, sizeof(uint32_t));
+    if (!map->indexes || !map->numbers) {
+        cb_dim_map_fini(map);
+        return CB_ENOMEM;
+    }
+    memset(map->indexes, 0xff, ((size_t)map->n_numbers + 1) * sizeof(uint32_t)); /* CB_DIM_NONE */
+    rc = cb_snapshot_scan(snapshot, CB_TABLE_VALUE_TEXTS, &key, add_profile, map);
+    if (rc != 0) {
+        cb_dim_map_fini(map);
+    }
+    return rc;
+}
+
+void cb_dim_map_fini(struct cb_dim_map *map) {
+    free(map->indexes);
+    free(map->numbers);
+    map->indexes = map->numbers = NULL;
+}
+
+int cb_dim_text(const struct cb_dim_map *map, uint32_t index, struct cb_str *out) {
+    uint32_t number = map->numbers ? map->numbers[index] : index;
+    struct cb_key key = cb_key_value_text(map->site, (uint8_t)cb_dim_kind(map->dim), number);
+    struct cb_str text;
+    int rc = cb_snapshot_row(map->snapshot, CB_TABLE_VALUE_TEXTS, &key, &text);
+    if (rc != 0) {
+        return rc == CB_ENOENT ? CB_ECORRUPT : rc;
+    }
+    if (map->numbers && text.len != CB_PROFILE_BYTES) {
+        return CB_ECORRUPT;
+    }
+    const uint8_t *p = (const uint8_t *)text.p;
+    switch (map->dim) {
+    case CB_DIM_DEVICE:
+        text = p[CB_PROFILE_DEVICE] == CB_PROFILE_BOT
+                   ? CB_STR(CB_VALUE_BOT)
+                   : cb_str_of(cb_device_text(p[CB_PROFILE_DEVICE]));
+        break;
+    case CB_DIM_BROWSER:
+        text = cb_str_of(cb_browser_text(p[CB_PROFILE_BROWSER]));
+        break;
+    case CB_DIM_LANGUAGE:
+        text.p += CB_PROFILE_LANGUAGE;
+        text.len = strnlen(text.p, 3);
+        break;
+    case CB_DIM_COUNTRY:
+        text.p += CB_PROFILE_COUNTRY;
+        text.len = strnlen(text.p, 2);
+        break;
+    default:
+        break;
+    }
+    *out = text;
+    return 0;
+}
+
+/* ---- rows ---- */
+
+enum {
+    DAY_AT = 4,
+    KIND_AT = 8,
+    NAME_AT = 9,
+    CHUNK_AT = 13,
+    KEY_BYTES = 17,
+    SET_CHUNK_AT = 17,
+    SET_KEY_BYTES = 21
+};
+
+static int each_of_row(struct cb_dim_item *item, struct cb_str key, struct cb_str value,
+                       int (*each)(void *user, const struct cb_dim_item *item), void *user) {
+    const uint8_t *p = (const uint8_t *)key.p;
+    struct cb_dim_walk walk;
+    item->name_id = cb_be32_get(p + NAME_AT);
+    if (item->name_id == CB_NAME_ID_ALL || /* the day's counter */
+        (item->scan->name_id != CB_NAME_ID_ALL && item->scan->name_id != item->name_id)) {
+        return 0;
+    }
+    item->day = cb_day_get(p + DAY_AT);
+    uint32_t first = cb_be32_get(p + CHUNK_AT) << CB_DIM_CHUNK_BITS;
+    int rc = cb_dim_walk_init(&walk, value);
+    while (rc == 0 && cb_dim_walk_next(&walk, &item->entry)) {
+        item->number = first + item->entry.offset;
+        rc = each(user, item);
+    }
+    return rc;
+}
+
+/* Goes on from a row of another kind: to this kind's rows of the same day, or of the next. */
+static int leap(struct cb_db_cursor *cursor, const struct cb_dim_scan *scan, struct cb_str *key,
+                struct cb_str *value) {
+    int32_t day = cb_day_get((const uint8_t *)key->p + DAY_AT);
+    if ((unsigned char)key->p[KIND_AT] > scan->kind) {
+        day++;
+    }
+    struct cb_key from = cb_key_dimension(scan->site, day, (uint8_t)scan->kind, 0, 0);
+    return cb_db_seek(cursor, cb_key_str(&from), key, value);
+}
+
+int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                int (*each)(void *user, const struct cb_dim_item *item), void *user) {
+    struct cb_dim_item item = {.snapshot = snapshot, .scan = scan};
+    struct cb_key from = cb_key_dimension(scan->site, scan->first, (uint8_t)scan->kind, 0, 0);
+    struct cb_db_cursor *cursor;
+    struct cb_str key, value;
+    int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSIONS),
+                               &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value);
+    while (rc == 0 && key.len == KEY_BYTES && memcmp(key.p, from.bytes, DAY_AT) == 0 &&
+           cb_day_get((const uint8_t *)key.p + DAY_AT) < scan->end) {
+        if ((unsigned char)key.p[KIND_AT] != scan->kind) {
+            rc = leap(cursor, scan, &key, &value);
+            continue;
+        }
+        rc = each_of_row(&item, key, value, each, user);
+        rc = rc == 0 ? cb_db_next(cursor, &key, &value) : rc;
+    }
+    cb_db_cursor_close(&cursor);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_dim_each_chunk(const struct cb_dim_item *item,
+                      int (*each)(void *user, uint32_t chunk, struct cb_str value), void *user) {
+    struct cb_snapshot *snapshot = item->snapshot;
+    struct cb_key from = cb_key_dimension_set(
+        item->scan->site, item->day, (uint8_t)item->scan->kind, item->name_id, item->number, 0);
+    struct cb_db_cursor *cursor;
+    struct cb_str key, value;
+    int rc = cb_db_cursor_open(snapshot->txn,
+                               cb_views_table(snapshot->views, CB_TABLE_DIMENSION_SETS), &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    for (rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value); rc == 0;
+         rc = cb_db_next(cursor, &key, &value)) {
+        if (key.len != SET_KEY_BYTES || memcmp(key.p, from.bytes, SET_CHUNK_AT) != 0) {
+            break;
+        }
+        rc = each(user, cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT), value);
+        if (rc != 0) {
+            break;
+        }
+    }
+    cb_db_cursor_close(&cursor);
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n) {
+    struct cb_key key = cb_key_site(site);
+    struct cb_str value;
+    int rc = cb_snapshot_row(snapshot, CB_TABLE_SITE_STATE, &key, &value);
+    *n = 0;
+    if (rc != 0 || value.len != CB_ROW_SITE_STATE_BYTES) {
+        return rc == CB_ENOENT ? 0 : rc == 0 ? CB_ECORRUPT : rc;
+    }
+    *n = cb_be32_get((const uint8_t *)value.p + 8);
+    return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * dims.h: reading the tables of dimensions: which numbers of values stand for what, and the rows of
+ * a run of days. For the files of store/ that make reports of it. Layout: FORMAT.md. */
+#ifndef CB_STORE_DIMS_H
+#define CB_STORE_DIMS_H
+
+#include "store/dim_chunk.h"
+#include "store/snapshot.h"
+
+/* The kind of values that a dimension is read from (CB_VALUES_…). */
+unsigned cb_dim_kind(enum cb_dim dim);
+
+enum { CB_DIM_OTHER = 0 };     /* index of what is past the cap */
+#define CB_DIM_NONE UINT32_MAX /* … of what has no value */
+
+/* From the numbers of a kind to a dimension's values, as indexes: those of one value are one. */
+struct cb_dim_map {
+    struct cb_snapshot *snapshot;
+    uint32_t site;
+    enum cb_dim dim;
+    uint32_t n;         /* indexes, CB_DIM_OTHER among them */
+    uint32_t n_numbers; /* that were given; the last is n_numbers itself */
+    uint32_t *indexes;  /* by number; NULL: the number is the index */
+    uint32_t *numbers;  /* by index, where indexes is there: one that has the value */
+};
+
+/* Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_dim_map_init(struct cb_dim_map *map, struct cb_snapshot *snapshot, uint32_t site,
+                                enum cb_dim dim);
+void cb_dim_map_fini(struct cb_dim_map *map);
+/* The index of a number; CB_DIM_NONE as well for one that was not given. */
+static inline uint32_t cb_dim_index(const struct cb_dim_map *map, uint32_t number) {
+    if (number > map->n_numbers) {
+        return CB_DIM_NONE;
+    }
+    return map->indexes ? map->indexes[number] : number;
+}
+/* The value of an index. Lifetime: the snapshot's. Errors: CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_dim_text(const struct cb_dim_map *map, uint32_t index, struct cb_str *out);
+
+/* Events of a name (CB_NAME_ID_ALL: of all) on the days [first, end). */
+struct cb_dim_scan {
+    uint32_t site;
+    unsigned kind;
+    uint32_t name_id;
+    int32_t first, end;
+};
+struct cb_dim_item {
+    struct cb_snapshot *snapshot;
+    const struct cb_dim_scan *scan;
+    int32_t day;
+    uint32_t name_id;
+    uint32_t number; /* of the value */
+    struct cb_dim_entry entry;
+};
+/* Calls each for what each day and name has, in the order of the keys, until it returns other than
+ * 0. Errors: that; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                            int (*each)(void *user, const struct cb_dim_item *item), void *user);
+/* Calls each for the chunks (ordinal_set.h) of an item whose visitors stand apart. */
+CB_MUST_USE int cb_dim_each_chunk(const struct cb_dim_item *item,
+                                  int (*each)(void *user, uint32_t chunk, struct cb_str value),
+                                  void *user);
+
+/* How many visitors the site has: ordinals are below that. */
+CB_MUST_USE int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n);
+
+#endif

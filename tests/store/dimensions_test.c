@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT
+ * Dimensions: a chunk against a model of it; and breakdowns of random events (late, repeated, of
+ * bots, without a visitor, over days on which clocks change) against a recount of the same events.
+ */
+#include "tests/store/rig.h"
+
+#include "store/dim_chunk.h"
+#include "store/ordinal_set.h"
+#include "store/rows.h"
+#include "store/zone.h"
+#include "tests/proto/guard.h"
+
+static unsigned seed;
+
+static unsigned random_below(unsigned n) {
+    seed = seed * 1103515245u + 12345u;
+    return (seed >> 8) % n;
+}
+
+/* ---- a chunk ---- */
+
+enum { OFFSETS = 1 << CB_DIM_CHUNK_BITS, ORDINALS = 600 };
+
+static struct {
+    uint32_t events[OFFSETS];
+    bool apart[OFFSETS], member[OFFSETS][ORDINALS], found[OFFSETS][ORDINALS];
+} chunk;
+
+/* Every member stands in the row, or was moved out of it. */
+static void assert_chunk(const struct cb_row *row) {
+    struct cb_dim_walk walk;
+    struct cb_dim_entry entry;
+    int last = -1;
+    assert_int_equal(cb_dim_walk_init(&walk, (struct cb_str){(char *)row->data, row->len}), 0);
+    for (unsigned i = 0; i < OFFSETS; i++) {
+        if (!chunk.apart[i]) {
+            memset(chunk.found[i], 0, sizeof(chunk.found[i]));
+        }
+    }
+    unsigned n = 0;
+    for (; cb_dim_walk_next(&walk, &entry); n++) {
+        assert_true(entry.offset > last);
+        last = entry.offset;
+        assert_int_equal(entry.events, chunk.events[entry.offset]);
+        assert_int_equal(entry.apart, chunk.apart[entry.offset]);
+        for (unsigned i = 0; i < entry.n; i++) {
+            uint32_t ordinal = cb_be32_get(entry.members + 4 * i);
+            assert_true(ordinal < ORDINALS && !chunk.found[entry.offset][ordinal]);
+            chunk.found[entry.offset][ordinal] = true;
+        }
+    }
+    for (unsigned i = 0; i < OFFSETS; i++) {
+        n -= chunk.events[i] > 0;
+        assert_memory_equal(chunk.found[i], chunk.member[i], sizeof(chunk.found[i]));
+    }
+    assert_int_equal(n, 0);
+}
+
+static void test_a_chunk(void **state) {
+    struct rig *rig = *state;
+    for (unsigned round = 0; round < 12; round++) {
+        struct cb_key key = cb_key_dimension(1, 0, CB_VALUES_PAGE, 9, round);
+        struct cb_row *row;
+        unsigned moves = 0, offsets = round % 3 == 0 ? OFFSETS : 1 + random_below(OFFSETS);
+        memset(&chunk, 0, sizeof(chunk));
+        assert_int_equal(cb_views_begin(rig->views), 0);
+        assert_int_equal(cb_views_row(rig->views, CB_TABLE_DIMENSIONS, &key, &row), 0);
+        for (unsigned i = 0; i < 4000; i++) {
+            struct cb_dim_moved moved;
+            uint8_t offset = (uint8_t)random_below(1 + random_below(offsets));
+            uint32_t ordinal = random_below(1 + random_below(ORDINALS));
+            bool has_member = random_below(8) > 0;
+            assert_int_equal(
+                cb_dim_chunk_add(rig->views, row, offset, has_member ? &ordinal : NULL, &moved), 0);
+            chunk.events[offset]++;
+            chunk.member[offset][ordinal] |= has_member;
+            for (unsigned k = 0; k < moved.n; k++) {
+                chunk.apart[moved.offset] = true;
+                chunk.found[moved.offset][moved.ordinals[k]] = true;
+                moves++;
+            }
+            assert_true(row->len <= CB_DIM_CHUNK_BYTES_MAX);
+            if (i % 16 == 0 || i > 3990) {
+                assert_chunk(row);
+            }
+        }
+        assert_true(moves > 0);
+        cb_views_abort(rig->views);
+    }
+}
+
+static bool walks_soundly(const void *data, size_t len) {
+    struct cb_dim_walk walk;
+    struct cb_dim_entry entry;
+    uint64_t sum = 0;
+    if (cb_dim_walk_init(&walk, (struct cb_str){data, len}) != 0) {
+        return false;
+    }
+    while (cb_dim_walk_next(&walk, &entry)) {
+        for (unsigned i = 0; i < entry.n; i++) {
+            sum += cb_be32_get(entry.members + 4 * i);
+        }
+    }
+    return sum != 1;
+}
+
+static void test_a_spoiled_chunk_is_refused_or_sound(void **state) {
+    (void)state;
+    static const uint8_t row[] = {3, 2, 1, 0, 0, 0, 5, 7, 255, 0, 0, 0, 9, 9, 2, 0,
+                                  0, 0, 2, 0, 0, 0, 1, 0, 0,   0, 2, 0, 0, 0, 3};
+    guard_spoil(row, sizeof(row), walks_soundly);
+    assert_false(walks_soundly("", 0));
+    assert_false(walks_soundly("\0", 1));
+}
+
+/* ---- breakdowns ---- */
+
+enum { EVENTS_MAX = 4000, VISITORS = 40, PAGES = 60 };
+
+struct mark {
+    bool shop, bot;
+    uint8_t visitor, device, browser;
+    char language[4], country[3];
+    int64_t ms;
+    const char *name, *page, *referrer, *trigger;
+    int32_t day;
+};
+
+static struct mark marks[EVENTS_MAX];
+static size_t n_marks;
+
+static const char *const names[] = {"page", "onClick", "onTrigger", "cart", "onWebChatLoaded"};
+static const char *const referrers[] = {"", "a.example", "b.example", "c.example", "d.example"};
+static const char languages[][4] = {"", "de", "en", "haw", "el"};
+static const char countries[][3] = {"", "GR", "DE", "NZ"};
+static const struct {
+    const char *props, *id;
+} triggers[] = {{"\x81\xa2id\xa2t0", "t0"},
+                {"\x82\xa2id\xa2t1\xa4name\xa2zz", "t1"},
+                {"\x81\xa4name\xa2t2", "t2"},
+                {"\x81\xa1x\x01", ""}};
+
+static const char *page_of(unsigned i) {
+    static char pages[PAGES][120];
+    if (i == 0) {
+        return "";
+    }
+    /* Every third is longer than what a key holds as it is. */
+    snprintf(pages[i], sizeof(pages[i]), "https://shop.example/%s/%u",
+             i % 3 ? "p" : "a-long-way-to-go-before-the-page-is-told-from-the-others-at-last", i);
+    return pages[i];
+}
+
+static struct mark random_mark(int64_t from_ms, int64_t to_ms) {
+    const unsigned trigger = random_below(4);
+    struct mark mark = {
+        .shop = random_below(4) == 0,
+        .bot = random_below(12) == 0,
+        .visitor = (uint8_t)random_below(VISITORS), /* 0: none */
+        .device = (uint8_t)random_below(8),
+        .browser = (uint8_t)(random_below(3) ? 1 + random_below(3) : random_below(32)),
+        .ms = from_ms +
+              (int64_t)((double)random_below(1 << 20) / (1 << 20) * (double)(to_ms - from_ms)),
+        .name = names[random_below(5)],
+        .page = page_of(random_below(1 + random_below(PAGES))),
+        .referrer = referrers[random_below(5)],
+    };
+    mark.trigger = strcmp(mark.name, "onTrigger") == 0 ? triggers[trigger].id : "";
+    memcpy(mark.language, languages[random_below(5)], 4);
+    memcpy(mark.country, countries[random_below(4)], 3);
+    return mark;
+}
+
+static void add_mark(struct rig *rig, const struct mark *mark, uint64_t seq, int64_t received_ms) {
+    struct cb_envelope envelope =
+        rig_envelope(mark->shop ? "shop" : "demo", mark->visitor, 1, received_ms);
+    struct cb_event event = rig_event(seq, mark->name);
+    envelope.device = mark->device;
+    envelope.browser = mark->browser;
+    envelope.bot = mark->bot;
+    memcpy(envelope.language, mark->language, sizeof(envelope.language));
+    memcpy(envelope.country, mark->country, sizeof(envelope.country));
+    event.age_ms = received_ms - mark->ms;
+    event.page = cb_str_of(mark->page);
+    event.referrer = cb_str_of(mark->referrer);
+    for (unsigned i = 0; i < 4; i++) {
+        if (strcmp(mark->name, "onTrigger") == 0 && strcmp(mark->trigger, triggers[i].id) == 0) {
+            event.props = cb_str_of(triggers[i].props);
+        }
+    }
+    assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+}
+
+static const char *value_of(const struct mark *mark, enum cb_dim dim) {
+    if (mark->bot) {
+        return dim == CB_DIM_DEVICE ? CB_VALUE_BOT : "";
+    }
+    switch (dim) {
+    case CB_DIM_PAGE:
+        return mark->page;
+    case CB_DIM_REFERRER:
+        return mark->referrer;
+    case CB_DIM_LANGUAGE:
+        return mark->language;
+    case CB_DIM_DEVICE:
+        return cb_device_text(mark->device);
+    case CB_DIM_BROWSER:
+        return cb_browser_text(mark->browser);
+    case CB_DIM_TRIGGER:
+        return mark->trigger;
+    case CB_DIM_COUNTRY:
+        return mark->country;
+    default:
+        return "";
+    }
+}
+
+struct want {
+    const char *value;
+    uint64_t events, visitors;
+    bool seen[VISITORS];
+};
+
+static int compare_want(const void *a, const void *b) {
+    const struct want *left = a, *right = b;
+    return left->events != right->events ? (left->events < right->events ? 1 : -1)
+                                         : strcmp(left->value, right->value);
+}
+
+static size_t recount(bool shop, enum cb_dim dim, const char *name, int32_t first, int32_t end,
+                      struct want *wants) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_marks; i++) {
+        const struct mark *mark = &marks[i];
+        const char *value = value_of(mark, dim);
+        if (mark->shop != shop || mark->day < first || mark->day >= end || !*value ||
+            (name && strcmp(name, mark->name) != 0)) {
+            continue;
+        }
+        size_t at = 0;
+        while (at < n && strcmp(wants[at].value, value) != 0) {
+            at++;
+        }
+        if (at == n) {
+            wants[n++] = (struct want){.value = value};
+        }
+        wants[at].events++;
+        wants[at].visitors += mark->visitor > 0 && !wants[at].seen[mark->visitor];
+        wants[at].seen[mark->visitor] = true;
+    }
+    qsort(wants, n, sizeof(*wants), compare_want);
+    return n;
+}
+
+static void compare_breakdown(struct rig *rig, bool shop, enum cb_dim dim, const char *name,
+                              int32_t first, int32_t end, size_t limit) {
+    static struct want wants[PAGES + 10];
+    size_t n = recount(shop, dim, name, first, end, wants);
+    const struct cb_site_days days = {.first = first, .end = end};
+    struct cb_snapshot *snapshot;
+    struct cb_breakdown got;
+    uint32_t name_id = CB_NAME_ID_ALL;
+    uint64_t other = 0;
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    uint32_t site = rig_site_id(snapshot, shop ? "shop" : "demo");
+    if (name) {
+        assert_int_equal(cb_snapshot_name(snapshot, site, cb_str_of(name), &name_id), 0);
+    }
+    assert_int_equal(cb_snapshot_breakdown(snapshot, site, dim, name_id, &days, limit, &got), 0);
+    assert_int_equal(got.n, n < limit ? n : limit);
+    for (size_t i = 0; i < got.n; i++) {
+        assert_true(cb_str_is(got.rows[i].value, wants[i].value));
+        assert_int_equal(got.rows[i].events, wants[i].events);
+        assert_int_equal(got.rows[i].visitors, wants[i].visitors);
+    }
+    for (size_t i = got.n; i < n; i++) {
+        other += wants[i].events;
+    }
+    assert_int_equal(got.other_values, n - got.n);
+    assert_int_equal(got.other_events, other);
+    assert_false(got.lower_bound);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
+static void set_zone(struct rig *rig, const char *site, const char *zone) {
+    struct cb_control control = {.op = CB_CONTROL_SETTINGS,
+                                 .made_ms = 1000,
+                                 .site = cb_str_of(site),
+                                 .settings = cb_settings_default()};
+    control.settings.zone = cb_str_of(zone);
+    rig_control(rig, &control);
+}
+
+/* Five days around one on which the clocks of both zones change, in frames of which each event
+ * comes twice; then the zone of one site changes, for what comes later. */
+static void test_breakdowns_against_a_recount(void **state) {
+    struct rig *rig = *state;
+    const int64_t received_ms = INT64_C(1775347200000); /* 2026-04-05, a Sunday */
+    const char *zones[] = {"Australia/Lord_Howe", "Australia/Sydney", "America/New_York"};
+    struct cb_zone *zone[3];
+    seed = 11;
+    n_marks = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(cb_zone_open(cb_str_of(zones[i]), &zone[i]), 0);
+    }
+    set_zone(rig, "demo", zones[0]);
+    set_zone(rig, "shop", zones[1]);
+    for (unsigned round = 0; round < 2; round++) {
+        if (round == 1) {
+            set_zone(rig, "demo", zones[2]);
+        }
+        for (unsigned i = 0; i < EVENTS_MAX / 2; i++) {
+            struct mark *mark = &marks[n_marks];
+            *mark = random_mark(received_ms - INT64_C(5) * 86400000, received_ms);
+            struct cb_zone *of = zone[mark->shop ? 1 : round == 0 ? 0 : 2];
+            mark->day = cb_zone_day(of, mark->ms / 60000).number;
+            n_marks++;
+            add_mark(rig, mark, n_marks, received_ms);
+            add_mark(rig, mark, n_marks, received_ms);
+            if (i % 300 == 299) {
+                rig_fold(rig);
+            }
+        }
+        rig_fold(rig);
+    }
+    int32_t last = cb_zone_day(zone[1], received_ms / 60000).number;
+    for (unsigned i = 0; i < 400; i++) {
+        int32_t first = last - (int32_t)random_below(8), end = first + 1 + (int32_t)random_below(7);
+        const char *name = random_below(2) ? names[random_below(5)] : NULL;
+        size_t limit = random_below(2) ? 1 + random_below(PAGES) : 1000;
+        compare_breakdown(rig, random_below(2), (enum cb_dim)random_below(CB_DIM_COUNT), name,
+                          first, end, limit);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        cb_zone_close(&zone[i]);
+    }
+}
+
+/* The same after a restart, and out of the journal alone. */
+static void test_made_anew(void **state) {
+    struct rig *rig = *state;
+    char path[128];
+    test_breakdowns_against_a_recount(state);
+    rig_close(rig);
+    snprintf(path, sizeof(path), "%s/views", rig->dir);
+    assert_int_equal(nftw(path, rig_remove, 16, FTW_DEPTH | FTW_PHYS), 0);
+    rig_open(rig);
+    for (unsigned dim = 0; dim < CB_DIM_COUNT; dim++) {
+        compare_breakdown(rig, false, (enum cb_dim)dim, NULL, 20000, 21000, 7);
+        compare_breakdown(rig, true, (enum cb_dim)dim, "page", 20000, 21000, 1000);
+    }
+}
+
+/* ---- caps ---- */
+
+static const int64_t t0 = INT64_C(1767225600000); /* 2026-01-01T00:00:00Z */
+
+static struct cb_breakdown breakdown(struct rig *rig, enum cb_dim dim, int64_t from_ms,
+                                     int64_t to_ms, size_t limit, struct cb_snapshot **snapshot) {
+    struct cb_breakdown got;
+    struct cb_site_days days;
+    assert_int_equal(cb_snapshot_begin(rig->reader, snapshot), 0);
+    uint32_t site = rig_site_id(*snapshot, "demo");
+    assert_int_equal(cb_snapshot_days(*snapshot, site, from_ms / 60000, to_ms / 60000, &days), 0);
+    assert_int_equal(
+        cb_snapshot_breakdown(*snapshot, site, dim, CB_NAME_ID_ALL, &days, limit, &got), 0);
+    return got;
+}
+
+static void add_page(struct rig *rig, uint64_t seq, const char *page, int64_t ms) {
+    struct cb_envelope envelope = rig_envelope("demo", (uint8_t)(1 + seq % 3), 1, ms);
+    struct cb_event event = rig_event(seq, "page");
+    event.page = cb_str_of(page);
+    assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+}
+
+/* 10,000 values a day, in journal order: what comes later is one of the others, a value that is in
+ * goes on being counted, and the next day begins anew. */
+static void test_the_cap_of_a_day(void **state) {
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    uint64_t seq = 0;
+    char page[32];
+    for (unsigned day = 0; day < 2; day++) {
+        int64_t ms = t0 + day * INT64_C(86400000);
+        for (unsigned i = 0; i < CB_VALUES_DAY_MAX + 5; i++) {
+            /* The second day has those first that found no room on the first. */
+            snprintf(page, sizeof(page), "/%05u", day == 0 ? i : CB_VALUES_DAY_MAX + 4 - i);
+            add_page(rig, ++seq, page, ms);
+            if (seq % 2000 == 0) {
+                rig_fold(rig);
+            }
+        }
+        add_page(rig, ++seq, day == 0 ? "/00007" : "/09999", ms + 1000);
+        add_page(rig, ++seq, day == 0 ? "/10004" : "/00002", ms + 1000);
+        rig_fold(rig);
+    }
+    struct cb_breakdown got = breakdown(rig, CB_DIM_PAGE, t0, t0 + 86400000, 3, &snapshot);
+    assert_int_equal(got.n, 3);
+    assert_true(cb_str_is(got.rows[0].value, "/00007") && got.rows[0].events == 2);
+    assert_true(cb_str_is(got.rows[1].value, "/00000") && cb_str_is(got.rows[2].value, "/00001"));
+    assert_true(got.lower_bound);
+    assert_int_equal(got.other_values, CB_VALUES_DAY_MAX - 3);
+    assert_int_equal(got.other_events, CB_VALUES_DAY_MAX - 3 + 6);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+
+    got = breakdown(rig, CB_DIM_PAGE, t0 + 86400000, t0 + 2 * INT64_C(86400000), 1000, &snapshot);
+    assert_true(cb_str_is(got.rows[0].value, "/09999") && got.rows[0].events == 2);
+    assert_true(cb_str_is(got.rows[1].value, "/00005"));
+    assert_true(got.lower_bound);
+    assert_int_equal(got.other_events, CB_VALUES_DAY_MAX - 1000 + 6);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+
+    got = breakdown(rig, CB_DIM_PAGE, t0, t0 + 2 * INT64_C(86400000), 1, &snapshot);
+    assert_int_equal(got.other_values, CB_VALUES_DAY_MAX + 5 - 1);
+    assert_int_equal(got.rows[0].events, 3);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+
+    got = breakdown(rig, CB_DIM_DEVICE, t0, t0 + 2 * INT64_C(86400000), 10, &snapshot);
+    assert_int_equal(got.n, 1);
+    assert_int_equal(got.rows[0].events, seq);
+    assert_int_equal(got.rows[0].visitors, 3);
+    assert_false(got.lower_bound); /* another dimension has a cap of its own */
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
+/* Profiles are many where languages are: then languages are one, and the other dimensions stay as
+ * they are. */
+static void test_the_cap_of_profiles(void **state) {
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    const unsigned n = CB_VALUES_DAY_MAX + 3000;
+    for (unsigned i = 0; i < n; i++) {
+        struct cb_envelope envelope = rig_envelope("demo", 0, 1, t0);
+        struct cb_event event = rig_event(i + 1, "onClick");
+        envelope.device = CB_DEVICE_MOBILE;
+        envelope.browser = i % 2 ? CB_BROWSER_EDGE : CB_BROWSER_FIREFOX;
+        envelope.language[0] = (char)('a' + i / 676);
+        envelope.language[1] = (char)('a' + i / 26 % 26);
+        envelope.language[2] = (char)('a' + i % 26);
+        memcpy(envelope.country, i % 4 < 2 ? "GR" : "DE", 3);
+        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+        if (i % 2000 == 1999) {
+            rig_fold(rig);
+        }
+    }
+    rig_fold(rig);
+    struct cb_breakdown got = breakdown(rig, CB_DIM_LANGUAGE, t0, t0 + 86400000, 2, &snapshot);
+    assert_true(cb_str_is(got.rows[0].value, "aaa") && cb_str_is(got.rows[1].value, "aab"));
+    assert_true(got.lower_bound);
+    assert_int_equal(got.other_values, CB_VALUES_DAY_MAX - 2);
+    assert_int_equal(got.other_events, n - 2);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+    static const enum cb_dim whole[] = {CB_DIM_BROWSER, CB_DIM_COUNTRY};
+    for (unsigned i = 0; i < 2; i++) {
+        got = breakdown(rig, whole[i], t0, t0 + 86400000, 10, &snapshot);
+        assert_int_equal(got.n, 2);
+        assert_int_equal(got.rows[0].events, n / 2);
+        assert_int_equal(got.rows[1].events, n / 2);
+        assert_false(got.lower_bound);
+        assert_int_equal(got.other_events, 0);
+        free(got.rows);
+        cb_snapshot_end(&snapshot);
+    }
+}
+
+static void test_a_long_page_is_cut(void **state) {
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    static char page[CB_PAGE_MAX + 1];
+    memset(page, 'x', CB_PAGE_MAX);
+    memcpy(page + CB_VALUE_TEXT_MAX - 1, "\xc3\xa9", 2); /* not within a character */
+    add_page(rig, 1, page, t0);
+    page[CB_PAGE_MAX - 1] = 'y';
+    add_page(rig, 2, page, t0);
+    add_page(rig, 3, "", t0);
+    rig_fold(rig);
+    struct cb_breakdown got = breakdown(rig, CB_DIM_PAGE, t0, t0 + 60000, 10, &snapshot);
+    assert_int_equal(got.n, 1);
+    assert_int_equal(got.rows[0].value.len, CB_VALUE_TEXT_MAX - 1);
+    assert_int_equal(got.rows[0].events, 2);
+    assert_int_equal(got.rows[0].visitors, 2);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
+/* A busy value: more visitors than a row holds, in several chunks of ordinals. */
+static void test_many_visitors(void **state) {
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    enum { MANY = 9000 };
+    for (unsigned i = 0; i < 2 * MANY; i++) {
+        struct cb_envelope envelope = rig_envelope("demo", 1, 1, t0 + (i % 3) * INT64_C(86400000));
+        struct cb_event event = rig_event(i + 1, "page");
+        cb_be32_put(envelope.visitor, i % MANY);
+        event.page = i % 5 ? CB_STR("/busy") : CB_STR("/quiet");
+        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+        if (i % 1000 == 999) {
+            rig_fold(rig);
+        }
+    }
+    struct cb_breakdown got =
+        breakdown(rig, CB_DIM_PAGE, t0, t0 + 3 * INT64_C(86400000), 10, &snapshot);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.rows[0].events, 2 * MANY / 5 * 4);
+    assert_int_equal(got.rows[0].visitors, MANY / 5 * 4);
+    assert_int_equal(got.rows[1].visitors, MANY / 5);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+    got = breakdown(rig, CB_DIM_DEVICE, t0, t0 + 86400000, 10, &snapshot);
+    assert_int_equal(got.rows[0].visitors, MANY / 3);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(test_a_chunk),
+        cmocka_unit_test(test_a_spoiled_chunk_is_refused_or_sound),
+        RIG_TEST(test_breakdowns_against_a_recount),
+        RIG_TEST(test_made_anew),
+        RIG_TEST(test_the_cap_of_a_day),
+        RIG_TEST(test_the_cap_of_profiles),
+        RIG_TEST(test_a_long_page_is_cut),
+        RIG_TEST(test_many_visitors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
