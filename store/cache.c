@@ -18,11 +18,17 @@ struct chunk {
     uint8_t bytes[];
 };
 
+/* Open addressing: a key that is not there is mostly told by one look at the slots. */
+struct slot {
+    uint64_t hash;
+    struct cb_row *row; /* NULL: free */
+};
+
 struct cb_cache {
     unsigned n_tables;
     struct cb_row **recent; /* by the cheap hash: the row that was used last, or NULL */
-    struct cb_row **slots;
-    size_t n_slots;
+    struct slot *slots;
+    size_t n_slots;       /* a power of two, at least twice n_rows */
     struct cb_row **rows; /* all of them, in the order of adding */
     size_t n_rows, rows_cap;
     struct chunk *chunks, *spare;
@@ -79,7 +85,7 @@ void cb_cache_clear(struct cb_cache *cache) {
         }
     }
     if (cache->slots) {
-        memset(cache->slots, 0, cache->n_slots * sizeof(struct cb_row *));
+        memset(cache->slots, 0, cache->n_slots * sizeof(struct slot));
     }
     memset(cache->recent, 0, sizeof(struct cb_row *) << RECENT_BITS);
     cache->n_rows = 0;
@@ -136,14 +142,13 @@ static size_t recent_of(unsigned table, const struct cb_key *key) {
     return (size_t)(mixed >> (64 - RECENT_BITS));
 }
 
-static size_t slot_of(const struct cb_cache *cache, unsigned table, const uint8_t *key,
-                      size_t len) {
+static uint64_t hash_of(const struct cb_cache *cache, unsigned table, const struct cb_key *key) {
     uint8_t text[1 + CB_KEY_MAX];
     uint64_t hash;
     text[0] = (uint8_t)table;
-    memcpy(text + 1, key, len);
-    crypto_shorthash((unsigned char *)&hash, text, 1 + len, cache->hash_key);
-    return (size_t)hash & (cache->n_slots - 1);
+    memcpy(text + 1, key->bytes, key->len);
+    crypto_shorthash((unsigned char *)&hash, text, 1u + key->len, cache->hash_key);
+    return hash;
 }
 
 static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key *key) {
@@ -151,41 +156,53 @@ static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key
            memcmp(row->key, key->bytes, key->len) == 0;
 }
 
-struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key) {
+struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key,
+                             uint64_t *hash) {
     struct cb_row **recent = &cache->recent[recent_of(table, key)];
     if (*recent && is_row(*recent, table, key)) {
         return *recent;
     }
+    *hash = hash_of(cache, table, key);
     if (cache->n_slots == 0) {
         return NULL;
     }
-    struct cb_row *row = cache->slots[slot_of(cache, table, key->bytes, key->len)];
-    while (row && !is_row(row, table, key)) {
-        row = row->next;
+    const size_t mask = cache->n_slots - 1;
+    for (size_t at = (size_t)*hash & mask; cache->slots[at].row; at = (at + 1) & mask) {
+        const struct slot *slot = &cache->slots[at];
+        if (slot->hash == *hash && is_row(slot->row, table, key)) {
+            *recent = slot->row;
+            return slot->row;
+        }
     }
-    if (row) {
-        *recent = row;
-    }
-    return row;
+    return NULL;
 }
 
 /* ---- adding ---- */
 
+static void put_slot(struct cb_cache *cache, struct slot slot) {
+    const size_t mask = cache->n_slots - 1;
+    size_t at = (size_t)slot.hash & mask;
+    while (cache->slots[at].row) {
+        at = (at + 1) & mask;
+    }
+    cache->slots[at] = slot;
+}
+
 static int grow_slots(struct cb_cache *cache) {
-    size_t n = cache->n_slots ? cache->n_slots * 4 : SLOTS_MIN;
-    struct cb_row **slots = calloc(n, sizeof(struct cb_row *));
+    struct slot *before = cache->slots;
+    size_t n_before = cache->n_slots, n = n_before ? n_before * 4 : SLOTS_MIN;
+    struct slot *slots = calloc(n, sizeof(*slots));
     if (!slots) {
         return CB_ENOMEM;
     }
-    free(cache->slots);
     cache->slots = slots;
     cache->n_slots = n;
-    for (size_t i = 0; i < cache->n_rows; i++) {
-        struct cb_row *row = cache->rows[i];
-        size_t slot = slot_of(cache, row->table, row->key, row->key_len);
-        row->next = slots[slot];
-        slots[slot] = row;
+    for (size_t i = 0; i < n_before; i++) {
+        if (before[i].row) {
+            put_slot(cache, before[i]);
+        }
     }
+    free(before);
     return 0;
 }
 
@@ -200,9 +217,9 @@ static int grow_rows(struct cb_cache *cache) {
     return 0;
 }
 
-int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *key,
+int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *key, uint64_t hash,
                  struct cb_str value, bool stored, struct cb_row **out) {
-    int rc = cache->n_rows >= cache->n_slots ? grow_slots(cache) : 0;
+    int rc = cache->n_rows >= cache->n_slots / 2 ? grow_slots(cache) : 0;
     rc = rc == 0 && cache->n_rows == cache->rows_cap ? grow_rows(cache) : rc;
     if (rc != 0) {
         return rc;
@@ -221,9 +238,7 @@ int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *ke
         memcpy(row->data, value.p, value.len);
         row->len = row->cap = (uint32_t)value.len;
     }
-    size_t slot = slot_of(cache, table, key->bytes, key->len);
-    row->next = cache->slots[slot];
-    cache->slots[slot] = row;
+    put_slot(cache, (struct slot){hash, row});
     cache->rows[cache->n_rows++] = row;
     cache->recent[recent_of(table, key)] = row;
     *out = row;

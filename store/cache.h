@@ -18,7 +18,6 @@
  * through cb_cache_resize, or in place followed by cb_row_touch. */
 struct cb_row {
     uint8_t *data;
-    struct cb_row *next; /* of its hash slot */
     uint32_t len, cap;
     uint8_t table;
     bool dirty, stored; /* stored: LMDB has a row of this key */
@@ -38,11 +37,12 @@ void cb_cache_destroy(struct cb_cache **cache);
 /* Forgets all rows; keeps some memory for the next ones. */
 void cb_cache_clear(struct cb_cache *cache);
 
-/* The row of a key, or NULL. */
-struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key);
-/* Adds a row that is not there yet, with a copy of value. Errors: CB_ENOMEM. */
+/* The row of a key, or NULL: then *hash is what cb_cache_add wants. */
+struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key,
+                             uint64_t *hash);
+/* Adds a row that was not found, with a copy of value. Errors: CB_ENOMEM. */
 CB_MUST_USE int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *key,
-                             struct cb_str value, bool stored, struct cb_row **out);
+                             uint64_t hash, struct cb_str value, bool stored, struct cb_row **out);
 /* Sets a row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_cache_resize(struct cb_cache *cache, struct cb_row *row, size_t len);

@@ -223,7 +223,8 @@ size_t cb_views_batch_bytes(const struct cb_views *views) {
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                  struct cb_row **out) {
-    *out = cb_cache_find(views->cache, table, key);
+    uint64_t hash;
+    *out = cb_cache_find(views->cache, table, key, &hash);
     if (*out) {
         return 0;
     }
@@ -232,7 +233,7 @@ int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_ke
     if (rc != 0 && rc != CB_ENOENT) {
         return rc;
     }
-    return cb_cache_add(views->cache, table, key, stored, rc == 0, out);
+    return cb_cache_add(views->cache, table, key, hash, stored, rc == 0, out);
 }
 
 int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {

@@ -57,7 +57,7 @@ static int in_order(void *user, const struct cb_row *row) {
 static void test_found_and_in_order(void **state) {
     (void)state;
     struct cb_cache *cache;
-    uint64_t random = 7;
+    uint64_t random = 7, hash;
     assert_int_equal(cb_cache_create(TABLES, &cache), 0);
     for (int turn = 0; turn < 3; turn++) {
         size_t dirty = 0;
@@ -65,8 +65,9 @@ static void test_found_and_in_order(void **state) {
             struct cb_key key = key_of(n);
             unsigned table = (unsigned)(n % TABLES);
             struct cb_row *row;
-            assert_null(cb_cache_find(cache, table, &key));
-            assert_int_equal(cb_cache_add(cache, table, &key, CB_STR("value"), n % 2, &row), 0);
+            assert_null(cb_cache_find(cache, table, &key, &hash));
+            assert_int_equal(cb_cache_add(cache, table, &key, hash, CB_STR("value"), n % 2, &row),
+                             0);
             assert_true(row->len == 5 && !row->dirty && row->stored == n % 2);
             if (next(&random) % 4 == 0) {
                 size_t len = next(&random) % 100;
@@ -83,11 +84,11 @@ static void test_found_and_in_order(void **state) {
             uint64_t n = next(&random) % (ROWS + 100);
             struct cb_key key = key_of(n);
             unsigned table = (unsigned)(n % TABLES);
-            struct cb_row *row = cb_cache_find(cache, table, &key);
+            struct cb_row *row = cb_cache_find(cache, table, &key, &hash);
             assert_int_equal(row != NULL, n < ROWS);
             assert_true(!row || (row->table == table && row->key_len == key.len &&
                                  memcmp(row->key, key.bytes, key.len) == 0));
-            assert_null(cb_cache_find(cache, TABLES, &key));
+            assert_null(cb_cache_find(cache, TABLES, &key, &hash));
         }
         struct seen seen = {.fail_at = -1};
         assert_int_equal(cb_cache_changed(cache, in_order, &seen), 0);
@@ -108,6 +109,7 @@ static void test_keys_made_alike(void **state) {
     (void)state;
     struct cb_cache *cache;
     struct cb_row *rows[1000];
+    uint64_t hash;
     assert_int_equal(cb_cache_create(1, &cache), 0);
     for (int turn = 0; turn < 2; turn++) {
         for (uint32_t i = 0; i < 1000; i++) {
@@ -117,10 +119,12 @@ static void test_keys_made_alike(void **state) {
             cb_key_u32(&key, i);
             cb_key_u64(&key, 2);
             if (turn == 0) {
+                assert_null(cb_cache_find(cache, 0, &key, &hash));
                 assert_int_equal(
-                    cb_cache_add(cache, 0, &key, (struct cb_str){NULL, 0}, false, &rows[i]), 0);
+                    cb_cache_add(cache, 0, &key, hash, (struct cb_str){NULL, 0}, false, &rows[i]),
+                    0);
             }
-            assert_ptr_equal(cb_cache_find(cache, 0, &key), rows[i]);
+            assert_ptr_equal(cb_cache_find(cache, 0, &key, &hash), rows[i]);
         }
     }
     cb_cache_destroy(&cache);
