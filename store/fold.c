@@ -119,6 +119,14 @@ static int fold_event(struct cb_fold_ctx *ctx) {
     return rc;
 }
 
+static int end_envelope(struct cb_fold_ctx *ctx) {
+    int rc = 0;
+    for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
+        rc = (*ops)->end ? (*ops)->end(ctx) : 0;
+    }
+    return rc;
+}
+
 static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, uint64_t *n_events) {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < frame->n_sites; i++) {
@@ -151,6 +159,7 @@ static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, u
             ctx->index++;
             ++*n_events;
         }
+        rc = rc == 0 ? end_envelope(ctx) : rc;
     }
     return rc;
 }

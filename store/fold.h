@@ -11,7 +11,30 @@
 #include "proto/frame.h"
 #include "store/journal.h"
 #include "store/overlay.h"
+#include "store/seen_set.h"
 #include "store/views.h"
+#include "store/visit.h"
+
+/* What the folds gather of an envelope's events, which have one producer and mostly one visit, to
+ * write it once at its end. A row of NULL: nothing yet. */
+struct cb_fold_seen {
+    struct cb_row *row;
+    struct cb_seen_set set;
+    uint64_t gap_before;
+    uint32_t day_before;
+};
+struct cb_fold_visitor {
+    struct cb_row *row;
+    uint32_t minute_before; /* that he was last seen in, as the order of the list has it */
+    bool fresh;
+};
+struct cb_fold_session {
+    struct cb_row *row;
+    size_t at; /* in the row */
+    bool newest, fresh, more;
+    int64_t gap_ms;
+    struct cb_visit before, now;
+};
 #include "store/zone.h"
 
 /* What the folds see of the record and the event at hand. */
@@ -32,6 +55,9 @@ struct cb_fold_ctx {
     uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
     bool noted;       /* the record is in the timeline of this visitor: */
     uint32_t noted_site, noted_ordinal;
+    struct cb_fold_seen seen; /* each is its fold's */
+    struct cb_fold_visitor visitor;
+    struct cb_fold_session session;
 };
 
 /* One view. Slots may be NULL. Any error stops the fold: nothing of the batch is committed. */
@@ -42,6 +68,8 @@ struct cb_fold_ops {
     /* An event; only counted ones unless every is set. */
     int (*event)(struct cb_fold_ctx *ctx);
     bool every;
+    /* The events of an envelope are over: what was gathered of them is written. */
+    int (*end)(struct cb_fold_ctx *ctx);
     /* Events refused by ingest. */
     int (*reject)(struct cb_fold_ctx *ctx, const struct cb_reject *reject);
     /* A control frame. */

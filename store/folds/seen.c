@@ -20,38 +20,42 @@ static uint64_t gap_of(const struct cb_seen_set *set) {
     return gap < gap_max ? gap : gap_max;
 }
 
-/* Sets *fresh, unless seq was seen before. */
-static int mark(struct cb_fold_ctx *ctx, const uint8_t *producer, uint64_t seq, bool *fresh) {
+static int begin(struct cb_fold_ctx *ctx, const uint8_t *producer) {
+    struct cb_fold_seen *seen = &ctx->seen;
     struct cb_key key = cb_key_seen(ctx->site, producer);
     struct cb_row *row;
     int rc = cb_views_row(ctx->views, CB_TABLE_SEEN, &key, &row);
-    if (rc != 0) {
-        return rc;
+    rc = rc == 0
+             ? cb_seen_set_decode((struct cb_str){(const char *)row->data, row->len}, &seen->set)
+             : rc;
+    if (rc == 0) {
+        seen->row = row;
+        seen->day_before = row->len > 0 ? cb_sweep_day(seen->set.journal_ms) : UINT32_MAX;
+        seen->gap_before = gap_of(&seen->set);
     }
-    struct cb_seen_set set;
-    rc = cb_seen_set_decode((struct cb_str){(const char *)row->data, row->len}, &set);
-    if (rc != 0) {
-        return rc;
+    return rc;
+}
+
+/* Writes the set of the producer at hand. */
+static int end(struct cb_fold_ctx *ctx, const uint8_t *producer) {
+    struct cb_fold_seen *seen = &ctx->seen;
+    if (!seen->row) {
+        return 0;
     }
-    uint32_t day_before = row->len > 0 ? cb_sweep_day(set.journal_ms) : UINT32_MAX;
-    uint64_t gap_before = gap_of(&set);
-    rc = cb_seen_set_add(ctx->views, ctx->site, producer, &set, seq, fresh);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = cb_sweep_note(ctx->views, ctx->site, producer, day_before, cb_sweep_day(ctx->journal_ms));
-    if (rc != 0) {
-        return rc;
-    }
-    set.journal_ms = ctx->journal_ms; /* expiry counts from the last receipt, duplicates included */
+    int rc = cb_sweep_note(ctx->views, ctx->site, producer, seen->day_before,
+                           cb_sweep_day(ctx->journal_ms));
+    /* Expiry counts from the last receipt, duplicates included. */
+    seen->set.journal_ms = ctx->journal_ms;
     uint8_t bytes[CB_SEEN_SET_BYTES_MAX];
-    size_t len = cb_seen_set_encode(&set, bytes);
-    rc = cb_row_resize(ctx->views, row, len);
+    size_t len = cb_seen_set_encode(&seen->set, bytes);
+    rc = rc == 0 ? cb_row_resize(ctx->views, seen->row, len) : rc;
     if (rc != 0) {
         return rc;
     }
-    memcpy(row->data, bytes, len);
-    return cb_books_lost(ctx->views, ctx->site, (int64_t)gap_of(&set) - (int64_t)gap_before);
+    memcpy(seen->row->data, bytes, len);
+    seen->row = NULL;
+    return cb_books_lost(ctx->views, ctx->site,
+                         (int64_t)gap_of(&seen->set) - (int64_t)seen->gap_before);
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -59,7 +63,15 @@ static int on_event(struct cb_fold_ctx *ctx) {
         ctx->counted = false;
         return 0;
     }
-    return mark(ctx, ctx->envelope->producer, ctx->event->seq, &ctx->counted);
+    const uint8_t *producer = ctx->envelope->producer;
+    int rc = ctx->seen.row ? 0 : begin(ctx, producer);
+    return rc == 0 ? cb_seen_set_add(ctx->views, ctx->site, producer, &ctx->seen.set,
+                                     ctx->event->seq, &ctx->counted)
+                   : rc;
+}
+
+static int on_end(struct cb_fold_ctx *ctx) {
+    return end(ctx, ctx->envelope->producer);
 }
 
 /* A refused event that told its number arrived: it must not look lost. */
@@ -68,8 +80,12 @@ static int on_reject(struct cb_fold_ctx *ctx, const struct cb_reject *reject) {
     if (!reject->has_seq || ctx->site == CB_SITE_ID_NONE) {
         return 0;
     }
-    return mark(ctx, reject->producer, reject->seq, &fresh);
+    int rc = begin(ctx, reject->producer);
+    rc = rc == 0 ? cb_seen_set_add(ctx->views, ctx->site, reject->producer, &ctx->seen.set,
+                                   reject->seq, &fresh)
+                 : rc;
+    return rc == 0 ? end(ctx, reject->producer) : rc;
 }
 
 const struct cb_fold_ops cb_fold_seen = {
-    .name = "seen", .event = on_event, .every = true, .reject = on_reject};
+    .name = "seen", .event = on_event, .every = true, .end = on_end, .reject = on_reject};

@@ -12,10 +12,10 @@
 
 /* How long a visitor may be idle within a session: as the site is set at this point of the journal.
  */
-static int read_gap(struct cb_fold_ctx *ctx, int64_t *gap_ms) {
+static int read_gap(struct cb_fold_ctx *ctx) {
     struct cb_settings settings;
     int rc = cb_sites_settings(ctx->views, ctx->site, &settings);
-    *gap_ms = (int64_t)settings.idle_minutes * 60000;
+    ctx->session.gap_ms = (int64_t)settings.idle_minutes * 60000;
     return rc;
 }
 
@@ -31,12 +31,17 @@ static int read_row(struct cb_fold_ctx *ctx, const struct cb_key *key, struct cb
     return rc;
 }
 
+static bool is_within(const struct cb_fold_ctx *ctx, int64_t start_ms, int64_t end_ms) {
+    int64_t gap_ms = ctx->session.gap_ms;
+    return ctx->true_ms >= start_ms - gap_ms && ctx->true_ms <= end_ms + gap_ms;
+}
+
 /* The session of a row that the event at hand belongs to, newest first, or NULL. */
-static uint8_t *find_in(struct cb_fold_ctx *ctx, int64_t gap_ms, struct cb_row *row, size_t n) {
+static uint8_t *find_in(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
     while (n-- > 0) {
         uint8_t *session = row->data + n * CB_SESSION_BYTES;
-        if (ctx->true_ms >= (int64_t)cb_be64_get(session + CB_SESSION_START) - gap_ms &&
-            ctx->true_ms <= (int64_t)cb_be64_get(session + CB_SESSION_END) + gap_ms) {
+        if (is_within(ctx, (int64_t)cb_be64_get(session + CB_SESSION_START),
+                      (int64_t)cb_be64_get(session + CB_SESSION_END))) {
             return session;
         }
     }
@@ -53,7 +58,7 @@ static void read_tail(const struct cb_row *row, size_t n, uint32_t *first, uint3
 }
 
 /* Looks through the parts, the newest first. */
-static int find_in_parts(struct cb_fold_ctx *ctx, int64_t gap_ms, uint32_t first, uint32_t next,
+static int find_in_parts(struct cb_fold_ctx *ctx, uint32_t first, uint32_t next,
                          struct cb_row **row, uint8_t **session) {
     int rc = 0;
     *session = NULL;
@@ -61,7 +66,7 @@ static int find_in_parts(struct cb_fold_ctx *ctx, int64_t gap_ms, uint32_t first
         struct cb_key key = cb_key_session_part(ctx->site, ctx->ordinal, --next);
         size_t n;
         rc = read_row(ctx, &key, row, &n);
-        *session = rc == 0 ? find_in(ctx, gap_ms, *row, n) : NULL;
+        *session = rc == 0 ? find_in(ctx, *row, n) : NULL;
     }
     return rc;
 }
@@ -141,66 +146,94 @@ static int count_start(struct cb_fold_ctx *ctx, const struct cb_visit *visit, in
                          (uint64_t)(int64_t)change);
 }
 
-static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n, uint16_t trigger) {
-    struct cb_visit visit;
+/* Writes the session at hand, and takes it from what it was to what it is in all that sums up
+ * sessions. */
+static int on_end(struct cb_fold_ctx *ctx) {
+    struct cb_fold_session *session = &ctx->session;
+    if (!session->row) {
+        return 0;
+    }
+    const struct cb_visit *before = session->fresh ? NULL : &session->before;
+    const struct cb_visit *now = &session->now;
+    cb_visit_encode(now, session->row->data + session->at);
+    cb_row_touch(session->row);
+    session->row = NULL;
+    int rc = 0;
+    if (!before || before->start_ms / 60000 != now->start_ms / 60000) {
+        rc = before ? count_start(ctx, before, -1) : 0;
+        rc = rc == 0 ? count_start(ctx, now, 1) : rc;
+    }
+    return rc == 0 ? cb_visits_change(ctx->views, ctx->site, before, now, session->more) : rc;
+}
+
+/* Makes a session the one at hand. newest: it is the first that an event is looked for in. */
+static void take_session(struct cb_fold_ctx *ctx, struct cb_row *row, uint8_t *session,
+                         bool newest) {
+    ctx->session.row = row;
+    ctx->session.at = (size_t)(session - row->data);
+    ctx->session.newest = newest;
+    ctx->session.fresh = ctx->session.more = false;
+    cb_visit_decode(session, &ctx->session.before);
+    ctx->session.now = ctx->session.before;
+}
+
+static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
     uint8_t *session;
-    cb_visit_init(&visit, ctx->true_ms);
-    cb_visit_add(&visit, ctx->event, ctx->true_ms, trigger);
     int rc = append(ctx, row, n, &session);
+    rc = rc == 0 ? add_session(ctx) : rc;
+    if (rc == 0) {
+        ctx->session.row = row;
+        ctx->session.at = (size_t)(session - row->data);
+        ctx->session.newest = ctx->session.fresh = ctx->session.more = true;
+        cb_visit_init(&ctx->session.now, ctx->true_ms);
+    }
+    return rc;
+}
+
+static int find_session(struct cb_fold_ctx *ctx) {
+    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+    struct cb_row *row;
+    size_t n;
+    int rc = read_row(ctx, &key, &row, &n);
     if (rc != 0) {
         return rc;
     }
-    cb_visit_encode(&visit, session);
-    rc = add_session(ctx);
-    rc = rc == 0 ? count_start(ctx, &visit, 1) : rc;
-    return rc == 0 ? cb_visits_change(ctx->views, ctx->site, NULL, &visit, true) : rc;
-}
-
-static int join_session(struct cb_fold_ctx *ctx, struct cb_row *row, uint8_t *session,
-                        uint16_t trigger) {
-    struct cb_visit before, after;
-    cb_visit_decode(session, &before);
-    after = before;
-    bool more = cb_visit_add(&after, ctx->event, ctx->true_ms, trigger);
-    cb_visit_encode(&after, session);
-    cb_row_touch(row);
-    int rc = 0;
-    if (after.start_ms / 60000 != before.start_ms / 60000) {
-        rc = count_start(ctx, &before, -1);
-        rc = rc == 0 ? count_start(ctx, &after, 1) : rc;
+    uint8_t *session = find_in(ctx, row, n);
+    if (session) {
+        take_session(ctx, row, session, session == row->data + (n - 1) * CB_SESSION_BYTES);
+        return 0;
     }
-    return rc == 0 ? cb_visits_change(ctx->views, ctx->site, &before, &after, more) : rc;
+    struct cb_row *part = NULL;
+    uint32_t first, next;
+    read_tail(row, n, &first, &next);
+    rc = find_in_parts(ctx, first, next, &part, &session);
+    if (rc == 0 && session) {
+        take_session(ctx, part, session, false);
+        return 0;
+    }
+    return rc == 0 ? open_session(ctx, row, n) : rc;
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
     if (!ctx->envelope->has_visitor || ctx->envelope->bot) {
         return 0;
     }
+    struct cb_fold_session *session = &ctx->session;
     uint16_t trigger = CB_TRIGGER_NONE;
-    int64_t gap_ms;
-    int rc = read_gap(ctx, &gap_ms);
-    if (rc == 0 && ctx->event->name_code == CB_NAME_TRIGGER) {
+    int rc = 0;
+    if (ctx->event->name_code == CB_NAME_TRIGGER) {
         rc = cb_triggers_number(ctx->views, ctx->site, ctx->event->props, &trigger);
     }
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
-    struct cb_row *row;
-    size_t n;
-    rc = rc == 0 ? read_row(ctx, &key, &row, &n) : rc;
-    if (rc != 0) {
-        return rc;
+    bool at_hand = session->row && session->newest &&
+                   is_within(ctx, session->now.start_ms, session->now.end_ms);
+    if (rc == 0 && !at_hand) {
+        rc = session->row ? on_end(ctx) : read_gap(ctx);
+        rc = rc == 0 ? find_session(ctx) : rc;
     }
-    uint8_t *session = find_in(ctx, gap_ms, row, n);
-    if (session) {
-        return join_session(ctx, row, session, trigger);
+    if (rc == 0 && cb_visit_add(&session->now, ctx->event, ctx->true_ms, trigger)) {
+        session->more = true;
     }
-    struct cb_row *part = NULL;
-    uint32_t first, next;
-    read_tail(row, n, &first, &next);
-    rc = find_in_parts(ctx, gap_ms, first, next, &part, &session);
-    if (rc != 0) {
-        return rc;
-    }
-    return session ? join_session(ctx, part, session, trigger) : open_session(ctx, row, n, trigger);
+    return rc;
 }
 
-const struct cb_fold_ops cb_fold_sessions = {.name = "sessions", .event = on_event};
+const struct cb_fold_ops cb_fold_sessions = {.name = "sessions", .event = on_event, .end = on_end};

@@ -45,10 +45,9 @@ int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
     return 0;
 }
 
-static int on_event(struct cb_fold_ctx *ctx) {
-    if (!ctx->envelope->has_visitor) {
-        return 0;
-    }
+/* The visitor of the envelope: his ordinal and row, made at his first counted event. */
+static int begin(struct cb_fold_ctx *ctx) {
+    struct cb_fold_visitor *visitor = &ctx->visitor;
     struct cb_key key = cb_key_ordinal(ctx->site, ctx->envelope->visitor);
     struct cb_row *row;
     int rc = cb_views_row(ctx->views, CB_TABLE_ORDINALS, &key, &row);
@@ -70,36 +69,59 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (rc != 0) {
         return rc;
     }
-    bool fresh = row->len == 0;
-    if (fresh) {
+    visitor->fresh = row->len == 0;
+    if (visitor->fresh) {
         rc = cb_row_resize(ctx->views, row, CB_ROW_VISITOR_BYTES);
         if (rc != 0) {
             return rc;
         }
         memcpy(row->data + CB_VISITOR_ID, ctx->envelope->visitor, CB_VISITOR_BYTES);
+        cb_be64_put(row->data + CB_VISITOR_FIRST_SEEN, (uint64_t)ctx->true_ms);
+        cb_be64_put(row->data + CB_VISITOR_LAST_SEEN, (uint64_t)ctx->true_ms);
     } else if (row->len != CB_ROW_VISITOR_BYTES) {
         return CB_ECORRUPT;
     }
+    visitor->minute_before = minute_of(cb_be64_get(row->data + CB_VISITOR_LAST_SEEN));
+    visitor->row = row;
+    return 0;
+}
+
+static int on_event(struct cb_fold_ctx *ctx) {
+    if (!ctx->envelope->has_visitor) {
+        return 0;
+    }
+    int rc = ctx->visitor.row ? 0 : begin(ctx);
+    if (rc != 0) {
+        return rc;
+    }
+    uint8_t *data = ctx->visitor.row->data;
     uint64_t now_ms = (uint64_t)ctx->true_ms;
-    uint64_t first_ms = cb_be64_get(row->data + CB_VISITOR_FIRST_SEEN);
-    uint64_t last_ms = cb_be64_get(row->data + CB_VISITOR_LAST_SEEN);
-    if (fresh || now_ms < first_ms) {
-        cb_be64_put(row->data + CB_VISITOR_FIRST_SEEN, now_ms);
+    if (now_ms < cb_be64_get(data + CB_VISITOR_FIRST_SEEN)) {
+        cb_be64_put(data + CB_VISITOR_FIRST_SEEN, now_ms);
     }
-    if (fresh || now_ms > last_ms) {
-        cb_be64_put(row->data + CB_VISITOR_LAST_SEEN, now_ms);
+    if (now_ms > cb_be64_get(data + CB_VISITOR_LAST_SEEN)) {
+        cb_be64_put(data + CB_VISITOR_LAST_SEEN, now_ms);
     }
-    cb_be64_put(row->data + CB_VISITOR_EVENTS, cb_be64_get(row->data + CB_VISITOR_EVENTS) + 1);
-    cb_row_touch(row);
-    if (fresh || minute_of(now_ms) > minute_of(last_ms)) {
-        if (!fresh) {
-            rc = set_recent(ctx, minute_of(last_ms), false);
-        }
-        if (rc == 0) {
-            rc = set_recent(ctx, minute_of(now_ms), true);
-        }
+    cb_be64_put(data + CB_VISITOR_EVENTS, cb_be64_get(data + CB_VISITOR_EVENTS) + 1);
+    cb_row_touch(ctx->visitor.row);
+    return 0;
+}
+
+static int on_end(struct cb_fold_ctx *ctx) {
+    struct cb_fold_visitor *visitor = &ctx->visitor;
+    if (!visitor->row) {
+        return 0;
     }
+    uint32_t minute = minute_of(cb_be64_get(visitor->row->data + CB_VISITOR_LAST_SEEN));
+    int rc = 0;
+    if (!visitor->fresh && minute != visitor->minute_before) {
+        rc = set_recent(ctx, visitor->minute_before, false);
+    }
+    if (rc == 0 && (visitor->fresh || minute != visitor->minute_before)) {
+        rc = set_recent(ctx, minute, true);
+    }
+    visitor->row = NULL;
     return rc;
 }
 
-const struct cb_fold_ops cb_fold_visitors = {.name = "visitors", .event = on_event};
+const struct cb_fold_ops cb_fold_visitors = {.name = "visitors", .event = on_event, .end = on_end};
