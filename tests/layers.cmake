@@ -12,6 +12,8 @@ foreach(tier proto ingest store query bench)
   if(n EQUAL 0)
     message(FATAL_ERROR "no sources in ${ROOT}/${tier}")
   endif()
+  # The micro-benchmarks look inside of the tiers, as the tests do.
+  list(FILTER sources EXCLUDE REGEX "/bench/micro/")
   foreach(source ${sources})
     file(STRINGS "${source}" includes REGEX "^#include \"")
     foreach(include ${includes})
