@@ -53,7 +53,7 @@ const char *cb_headers_write(const struct cb_http_req *req, const char *more, ch
     if (origin && n > 0 && n < CB_HEADERS_MAX)
         snprintf(out + n, (size_t)(CB_HEADERS_MAX - n),
                  "Access-Control-Allow-Origin: %.*s\r\n"
-                 "Access-Control-Expose-Headers: Retry-After, X-Export-End\r\n",
+                 "Access-Control-Expose-Headers: Retry-After, X-Export-End, X-Next-Cursor\r\n",
                  (int)origin->len, origin->p);
     return out;
 }

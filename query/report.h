@@ -59,10 +59,12 @@ struct cb_report_ctx {
     /* To be written. json writes into out; a report of another type writes out itself. */
     struct cb_buf *out;
     struct cb_json json;
-    struct cb_param_error error; /* on a refusal: field and sentence; empty for none */
-    struct cb_export *export;    /* instead of out: the caller's to send and destroy */
-    struct cb_live_ask live;     /* … or: a stream; token points into this */
-    int status;                  /* of the answer; 0: 200 */
+    bool csv;                          /* given: the answer is made into a table afterwards */
+    char next[CB_PARAM_VALUE_MAX + 1]; /* … which has no place for the cursor of the next page */
+    struct cb_param_error error;       /* on a refusal: field and sentence; empty for none */
+    struct cb_export *export;          /* instead of out: the caller's to send and destroy */
+    struct cb_live_ask live;           /* … or: a stream; token points into this */
+    int status;                        /* of the answer; 0: 200 */
     /* Instead of out: what is to be written, its op not 0. made_ms and by are filled in by the
      * caller. When the views hold it, after is called in a snapshot that has it, and writes the
      * answer. Strings point into text, or what lives as long as the call. */

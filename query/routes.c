@@ -11,12 +11,14 @@
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "query/assets.h"
+#include "query/csv.h"
 #include "query/headers.h"
 #include "query/live.h"
 #include "query/stream.h"
 #include "query/tries.h"
 
 #define TYPE_JSON "application/json; charset=utf-8"
+#define TYPE_CSV "text/csv; charset=utf-8; header=present"
 #define TYPE_EVENTS "text/event-stream"
 #define TYPE_EXPORT "application/x-ndjson"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
@@ -25,23 +27,23 @@
 /* clang-format off */
 static const struct cb_route routes[] = {
     {CB_HTTP_GET, "/v1/sites/{site}/totals", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS}, TYPE_JSON, cb_report_totals},
+     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_totals},
     {CB_HTTP_GET, "/v1/sites/{site}/timeseries", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "grain", "event"}, TYPE_JSON, cb_report_series},
+     true, {SPAN_PARAMS, "grain", "event", "format"}, TYPE_JSON, cb_report_series},
     {CB_HTTP_GET, "/v1/sites/{site}/sessions", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS}, TYPE_JSON, cb_report_sessions},
+     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_sessions},
     {CB_HTTP_GET, "/v1/sites/{site}/funnel", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "steps", "order"}, TYPE_JSON, cb_report_funnel},
+     true, {SPAN_PARAMS, "steps", "order", "format"}, TYPE_JSON, cb_report_funnel},
     {CB_HTTP_GET, "/v1/sites/{site}/timings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS}, TYPE_JSON, cb_report_timings},
+     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_timings},
     {CB_HTTP_GET, "/v1/sites/{site}/triggers", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "within"}, TYPE_JSON, cb_report_triggers},
+     true, {SPAN_PARAMS, "within", "format"}, TYPE_JSON, cb_report_triggers},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
-     false, {"q", "cursor", "limit"}, TYPE_JSON, cb_report_visitors},
+     false, {"q", "cursor", "limit", "format"}, TYPE_JSON, cb_report_visitors},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {"format"}, TYPE_JSON, cb_report_visitor},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}/events", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
-     false, {"cursor", "limit"}, TYPE_JSON, cb_report_timeline},
+     false, {"cursor", "limit", "format"}, TYPE_JSON, cb_report_timeline},
     {CB_HTTP_PATCH, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_visitor_edit},
     {CB_HTTP_GET, "/v1/sites/{site}/settings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
@@ -53,25 +55,25 @@ static const struct cb_route routes[] = {
     {CB_HTTP_PUT, "/v1/sites/{site}/presence", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_presence},
     {CB_HTTP_GET, "/v1/sites", CB_ROLE_VIEWER, CB_SCOPE_ANY,
-     false, {NULL}, TYPE_JSON, cb_report_sites_list},
+     false, {"format"}, TYPE_JSON, cb_report_sites_list},
     {CB_HTTP_PUT, "/v1/sites/{site}", CB_ROLE_ADMIN, CB_SCOPE_WHOLE,
      false, {NULL}, TYPE_JSON, cb_report_site_put},
     {CB_HTTP_GET, "/v1/token", CB_ROLE_VIEWER, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_token},
     {CB_HTTP_GET, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,
-     false, {NULL}, TYPE_JSON, cb_report_tokens},
+     false, {"format"}, TYPE_JSON, cb_report_tokens},
     {CB_HTTP_POST, "/v1/tokens", CB_ROLE_ADMIN, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_token_make},
     {CB_HTTP_DELETE, "/v1/tokens/{id}", CB_ROLE_ADMIN, CB_SCOPE_ANY,
      false, {NULL}, TYPE_JSON, cb_report_token_revoke},
     {CB_HTTP_GET, "/v1/audit", CB_ROLE_ADMIN, CB_SCOPE_ANY,
-     false, {"cursor", "limit"}, TYPE_JSON, cb_report_audit},
+     false, {"cursor", "limit", "format"}, TYPE_JSON, cb_report_audit},
     {CB_HTTP_GET, "/v1/sites/{site}/export", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {"format", "cursor", "until", "limit", SPAN_PARAMS}, TYPE_EXPORT, cb_report_export},
     {CB_HTTP_GET, "/v1/sites/{site}/live", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {NULL}, TYPE_EVENTS, cb_report_live},
     {CB_HTTP_GET, "/v1/balance", CB_ROLE_VIEWER, CB_SCOPE_ANY,
-     false, {NULL}, TYPE_JSON, cb_report_balance},
+     false, {"format"}, TYPE_JSON, cb_report_balance},
     {CB_HTTP_GET, "/metrics", CB_ROLE_VIEWER, CB_SCOPE_WHOLE,
      false, {NULL}, TYPE_METRICS, cb_report_metrics},
     {CB_HTTP_GET, "/healthz", 0, CB_SCOPE_OPEN, false, {NULL}, TYPE_JSON, cb_report_alive},
@@ -81,6 +83,19 @@ static const struct cb_route routes[] = {
     {.pattern = NULL},
 };
 /* clang-format on */
+
+/* What the rows of a report are where it is asked for as a table: format=csv. */
+static const struct {
+    cb_report_fn *report;
+    const char *rows; /* see csv.h */
+} tables[] = {
+    {cb_report_totals, CB_CSV_PAIRS},    {cb_report_series, "points"},
+    {cb_report_sessions, CB_CSV_PAIRS},  {cb_report_funnel, "steps"},
+    {cb_report_timings, CB_CSV_OBJECTS}, {cb_report_triggers, "triggers+without"},
+    {cb_report_visitors, "rows"},        {cb_report_timeline, "rows"},
+    {cb_report_sites_list, "sites"},     {cb_report_tokens, "tokens"},
+    {cb_report_audit, "rows"},           {cb_report_balance, "sites+total"},
+};
 
 #define JSON_HEADER "Content-Type: " TYPE_JSON "\r\n"
 
@@ -240,6 +255,38 @@ static int read_header(const struct cb_http_req *req, const char *name, struct c
     return 0;
 }
 
+/* NULL: a report that is no table. */
+static const char *rows_of(const struct cb_route *route) {
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (tables[i].report == route->report)
+            return tables[i].rows;
+    return NULL;
+}
+
+static int parse_format(const struct cb_route *route, struct cb_report_ctx *ctx) {
+    const char *text = cb_params_get(&ctx->params, "format");
+    if (!text || !rows_of(route)) /* export and visitor have formats of their own */
+        return 0;
+    ctx->csv = !strcmp(text, "csv");
+    if (!ctx->csv && strcmp(text, "json") != 0)
+        return cb_param_refuse(&ctx->error, "format", "format is json or csv");
+    return 0;
+}
+
+/* Puts the table in the place of the JSON. */
+static int make_csv(const struct cb_route *route, struct cb_report_ctx *ctx) {
+    const struct cb_str json = {ctx->out->data, ctx->out->len};
+    const struct cb_str next = cb_csv_member(json, cb_str_of("next"));
+    struct cb_buf table;
+    cb_buf_init(&table, CB_REPORT_BYTES_MAX);
+    if (next.len > 2 && next.p[0] == '"' && next.len <= sizeof ctx->next) /* digits of ours */
+        snprintf(ctx->next, sizeof ctx->next, "%.*s", (int)next.len - 2, next.p + 1);
+    int rc = cb_csv_write(json, rows_of(route), &table);
+    cb_buf_fini(ctx->out);
+    *ctx->out = table;
+    return rc;
+}
+
 /* *wait_s is set, and the answer is 429, where an address tried too many tokens. */
 static enum cb_refusal report(const struct cb_route *route, const struct cb_http_req *req,
                               struct cb_report_ctx *ctx, const struct captured *captured,
@@ -260,6 +307,8 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
         rc = cb_span_parse(&ctx->params, ctx->now_ms, &ctx->span, &ctx->error);
     if (rc)
         return cb_report_failed(rc);
+    if (parse_format(route, ctx))
+        return CB_REFUSE_BAD_REQUEST;
     refusal = route->report(ctx);
     cb_crash_point("query_in_report");
     return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
@@ -280,10 +329,25 @@ static void ctx_fini(struct cb_report_ctx *ctx) {
     cb_buf_fini(ctx->out);
 }
 
+/* A table is a file: what it is called says what it is of. */
+static void write_type(const struct cb_route *route, const struct cb_report_ctx *ctx, char *more,
+                       size_t size) {
+    const char *what = strrchr(route->pattern, '/') + 1;
+    if (!ctx->csv)
+        snprintf(more, size, "Content-Type: %s\r\n", route->type);
+    else
+        snprintf(more, size,
+                 "Content-Type: " TYPE_CSV "\r\n"
+                 "Content-Disposition: attachment; filename=\"%.*s%s%s.csv\"\r\n%s%s%s",
+                 (int)ctx->site_name.len, ctx->site_name.len > 0 ? ctx->site_name.p : "",
+                 ctx->site_name.len > 0 ? "-" : "", what, *ctx->next ? "X-Next-Cursor: " : "",
+                 ctx->next, *ctx->next ? "\r\n" : "");
+}
+
 /* What a report wrote, or why it did not. */
 static void reply(const struct cb_route *route, struct cb_http_req *req,
                   const struct cb_report_ctx *ctx, enum cb_refusal refusal) {
-    char headers[CB_HEADERS_MAX], more[128];
+    char headers[CB_HEADERS_MAX], more[640];
     if (refusal == CB_REFUSE_INTERNAL)
         cb_log(CB_LOG_WARN, "report_failed", "route=%s json=\"%s\"", route->pattern,
                cb_err_text(ctx->json.err));
@@ -293,7 +357,7 @@ static void reply(const struct cb_route *route, struct cb_http_req *req,
     }
     if (route->scope != CB_SCOPE_OPEN)
         cb_metric_add(CB_METRIC_QUERY_REPORTS, 1);
-    snprintf(more, sizeof more, "Content-Type: %s\r\n", route->type);
+    write_type(route, ctx, more, sizeof more);
     cb_headers_write(req, ctx->status == 204 ? "" : more, headers);
     cb_http_reply(req, ctx->status ? ctx->status : 200, headers, ctx->out->data, ctx->out->len);
 }
@@ -333,6 +397,8 @@ static void answer(const struct cb_route *route, struct cb_http_req *req, const 
         if (ctx.snapshot)
             cb_snapshot_end(&ctx.snapshot); /* before the answer is copied: it holds pages back */
     }
+    if (!refusal && ctx.csv && !ctx.export && make_csv(route, &ctx))
+        refusal = CB_REFUSE_INTERNAL;
     if (wait_s) {
         refuse_tries(req, wait_s);
     } else if (!refusal && ctx.export) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "proto/pack.h"
+#include "query/csv.h"
 
 enum { PROPS_BYTES_MAX = 896 * 1024 }; /* as JSON */
 
@@ -74,33 +75,10 @@ int cb_row_json(const struct cb_export_row *row, struct cb_row_rights rights, st
     return json.err;
 }
 
-/* A text cell, with the comma before it. Where a spreadsheet would take the text for a formula, a
- * single quote is put before it; also before a single quote, so that taking away the first one
- * gives the text back in every case. The rest is RFC 4180. */
+/* A text cell, with the comma before it. */
 static int csv_cell(struct cb_buf *out, struct cb_str text) {
-    static const char led[] = "=+-@\t\r\n'";
-    static const char quoted[] = "\",\r\n";
-    bool quotes = false;
-    for (size_t i = 0; i < text.len && !quotes; i++)
-        quotes = memchr(quoted, text.p[i], sizeof quoted - 1) != NULL;
-    int rc = cb_buf_reserve(out, 2 * text.len + 4);
-    if (rc)
-        return rc;
-    char *to = out->data + out->len;
-    *to++ = ',';
-    if (quotes)
-        *to++ = '"';
-    if (text.len > 0 && memchr(led, text.p[0], sizeof led - 1))
-        *to++ = '\'';
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] == '"')
-            *to++ = '"';
-        *to++ = text.p[i];
-    }
-    if (quotes)
-        *to++ = '"';
-    out->len = (size_t)(to - out->data);
-    return 0;
+    int rc = cb_buf_append(out, ",", 1);
+    return rc ? rc : cb_csv_cell(out, text);
 }
 
 static int csv_props(struct cb_buf *out, struct cb_str props) {

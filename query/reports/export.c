@@ -5,6 +5,7 @@
  * An export outlives its request's turn: it keeps copies only, opens a snapshot for each chunk and
  * closes it again, and ends at the position that the views held when it began, so it ends although
  * events pour in. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "query/report.h"
@@ -18,7 +19,7 @@ enum {
 struct rows {
     struct cb_export base;
     struct cb_reader *reader;
-    char site[CB_SITE_MAX + 1];
+    char site[CB_SITE_MAX + 1], name[CB_SITE_MAX + 16];
     bool csv;
     bool titled; /* csv: the header line was written */
     struct cb_row_rights rights;
@@ -149,6 +150,10 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
     export->base.ops = &rows_ops;
     export->base.type =
         export->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";
+    if (export->csv) {
+        snprintf(export->name, sizeof export->name, "%s-events.csv", export->site);
+        export->base.name = export->name;
+    }
     ctx->export = &export->base;
     return CB_REFUSE_NONE;
 }

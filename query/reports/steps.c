@@ -8,6 +8,7 @@
  * (late events). */
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "query/report.h"
@@ -28,7 +29,8 @@ static atomic_uint running;
 struct funnel {
     struct cb_export base;
     struct cb_reader *reader;
-    char site[CB_SITE_MAX + 1];
+    char site[CB_SITE_MAX + 1], name[CB_SITE_MAX + 16];
+    bool csv; /* the steps alone, as a table */
     struct cb_span span;
     char text[STEPS_TEXT_MAX + 1]; /* steps=; the names of spec point into it */
     struct cb_steps_spec spec;
@@ -103,6 +105,16 @@ static int write_steps(const struct funnel *funnel, struct cb_buf *out) {
                          funnel->complete ? "true" : "false");
 }
 
+/* A table has no place for what was left out but a column. */
+static int write_table(const struct funnel *funnel, struct cb_buf *out) {
+    int rc = cb_buf_append_str(out, cb_str_of("name,visits,complete\r\n"));
+    for (unsigned i = 0; !rc && i < funnel->spec.n; i++) /* names of events begin with a letter */
+        rc = cb_buf_printf(out, "%.*s,%" PRIu64 ",%s\r\n", (int)funnel->spec.names[i].len,
+                           funnel->spec.names[i].p, funnel->visits[i],
+                           funnel->complete ? "true" : "false");
+    return rc;
+}
+
 /* ---- chunks ---- */
 
 static bool take(void *user, const struct cb_export_row *row) {
@@ -133,7 +145,7 @@ static int read_chunk(struct funnel *funnel) {
 static int next(struct cb_export *export, struct cb_buf *out, bool *more) {
     struct funnel *funnel = (struct funnel *)export;
     int rc = 0;
-    if (!funnel->begun)
+    if (!funnel->begun && !funnel->csv)
         rc = write_head(funnel, out);
     funnel->begun = true;
     *more = true;
@@ -141,11 +153,11 @@ static int next(struct cb_export *export, struct cb_buf *out, bool *more) {
         return rc;
     if (!funnel->read) {
         rc = read_chunk(funnel);
-        return rc ? rc : write_progress(funnel, out);
+        return rc || funnel->csv ? rc : write_progress(funnel, out);
     }
     rc = cb_steps_count(funnel->steps, funnel->span.from * CB_MINUTE_MS,
                         funnel->span.to * CB_MINUTE_MS, CHUNK_VISITS, funnel->visits, more);
-    return rc || *more ? rc : write_steps(funnel, out);
+    return rc || *more ? rc : (funnel->csv ? write_table : write_steps)(funnel, out);
 }
 
 static const struct cb_export_ops funnel_ops = {.next = next, .destroy = destroy};
@@ -233,6 +245,12 @@ enum cb_refusal cb_report_steps(struct cb_report_ctx *ctx) {
     if (rc) {
         destroy(&funnel->base);
         return cb_report_failed(rc);
+    }
+    if (ctx->csv) {
+        snprintf(funnel->name, sizeof funnel->name, "%s-funnel.csv", funnel->site);
+        funnel->base.name = funnel->name;
+        funnel->base.type = "text/csv; charset=utf-8; header=present";
+        funnel->csv = true;
     }
     ctx->export = &funnel->base;
     return CB_REFUSE_NONE;

@@ -18,3 +18,4 @@ target_compile_definitions(query_routes_test PRIVATE CB_INGEST_ROUTES="${CMAKE_S
 cb_test(query/export query_on_fake)
 cb_test(query/stream query_on_fake)
 cb_test(query/live query_on_fake)
+cb_test(query/csv query_on_fake)
