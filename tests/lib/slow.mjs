@@ -4,6 +4,7 @@ import { open, requestBytes } from "./wire.mjs";
 
 const BODY_KEPT = 40000;
 const DRIP_MS = 100;
+const PHASES = 50; // each client drips at a moment of its own, as a thousand strangers would
 const HEAD = Buffer.from("POST /v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n");
 
 /** What each kind says first; it then drips, or says nothing more, or reads nothing. */
@@ -33,6 +34,8 @@ export function keepSlow(url) {
   const slow = { tries: {}, statuses: {}, total: () => 0 };
   const wires = new Set();
   let stopping = false;
+  let phases = 0;
+  let phase = 0;
   const keep = async (kind, { begin, drip }) => {
     while (!stopping) {
       const wire = await open(url, {
@@ -41,6 +44,7 @@ export function keepSlow(url) {
       });
       slow.tries[kind] = (slow.tries[kind] ?? 0) + 1;
       wire.drip = drip;
+      wire.phase = phases++ % PHASES;
       wires.add(wire);
       wire.send(begin());
       await wire.ended;
@@ -48,8 +52,9 @@ export function keepSlow(url) {
     }
   };
   const dripping = setInterval(() => {
-    for (const wire of wires) if (wire.drip) wire.send(wire.drip);
-  }, DRIP_MS);
+    phase = (phase + 1) % PHASES;
+    for (const wire of wires) if (wire.drip && wire.phase === phase) wire.send(wire.drip);
+  }, DRIP_MS / PHASES);
   const kept = Object.entries(hostile).flatMap(([kind, what]) =>
     Array.from({ length: what.n }, () => keep(kind, what)),
   );
