@@ -21,6 +21,9 @@ enum {
     CB_REPORT_SCAN_MAX = 1000,              /* visitors that one search looks at */
     CB_REPORT_ROWS_MAX = 200,               /* visitors of one answer */
     CB_REPORT_ROWS_DEFAULT = 50,
+    CB_REPORT_VALUES_DEFAULT = 10, /* of one breakdown */
+    CB_REPORT_VALUES_MAX = 1000,
+    CB_REPORT_DAYS_MAX = 1100,                   /* with events, that a breakdown reads */
     CB_REPORT_AUDIT_ROWS_MAX = 500,              /* of one answer */
     CB_EXPORT_CHUNK_BYTES_MAX = 2 * 1024 * 1024, /* of an export at once: 128 KB and the largest
                                                   row, or all that one visitor's fields held */
@@ -76,23 +79,24 @@ struct cb_report_ctx {
     char secret[CB_SECRET_BYTES]; /* what only after may tell, once */
 };
 
-cb_report_fn cb_report_live;     /* reports/live.c: sets ctx->live */
-cb_report_fn cb_report_totals;   /* reports/totals.c */
-cb_report_fn cb_report_series;   /* reports/series.c */
-cb_report_fn cb_report_sessions; /* reports/sessions.c */
-cb_report_fn cb_report_funnel;   /* reports/funnel.c; with steps= the next one */
-cb_report_fn cb_report_steps;    /* reports/steps.c: sets ctx->export */
-cb_report_fn cb_report_timings;  /* reports/timings.c */
-cb_report_fn cb_report_triggers; /* reports/triggers.c */
-cb_report_fn cb_report_visitors; /* reports/visitors.c: list and search */
-cb_report_fn cb_report_visitor;  /* reports/visitor.c: one */
-cb_report_fn cb_report_timeline; /* reports/visitor.c: … and its events */
-cb_report_fn cb_report_person;   /* reports/person.c: all of one; sets ctx->export */
-cb_report_fn cb_report_export;   /* reports/export.c: sets ctx->export */
-cb_report_fn cb_report_balance;  /* reports/books.c */
-cb_report_fn cb_report_metrics;  /* reports/metrics.c */
-cb_report_fn cb_report_alive;    /* reports/health.c */
-cb_report_fn cb_report_ready;    /* reports/health.c */
+cb_report_fn cb_report_live;      /* reports/live.c: sets ctx->live */
+cb_report_fn cb_report_totals;    /* reports/totals.c */
+cb_report_fn cb_report_series;    /* reports/series.c */
+cb_report_fn cb_report_sessions;  /* reports/sessions.c */
+cb_report_fn cb_report_funnel;    /* reports/funnel.c; with steps= the next one */
+cb_report_fn cb_report_steps;     /* reports/steps.c: sets ctx->export */
+cb_report_fn cb_report_timings;   /* reports/timings.c */
+cb_report_fn cb_report_triggers;  /* reports/triggers.c */
+cb_report_fn cb_report_breakdown; /* reports/breakdown.c */
+cb_report_fn cb_report_visitors;  /* reports/visitors.c: list and search */
+cb_report_fn cb_report_visitor;   /* reports/visitor.c: one */
+cb_report_fn cb_report_timeline;  /* reports/visitor.c: … and its events */
+cb_report_fn cb_report_person;    /* reports/person.c: all of one; sets ctx->export */
+cb_report_fn cb_report_export;    /* reports/export.c: sets ctx->export */
+cb_report_fn cb_report_balance;   /* reports/books.c */
+cb_report_fn cb_report_metrics;   /* reports/metrics.c */
+cb_report_fn cb_report_alive;     /* reports/health.c */
+cb_report_fn cb_report_ready;     /* reports/health.c */
 
 cb_report_fn cb_report_settings;     /* reports/settings.c */
 cb_report_fn cb_report_settings_put; /* reports/settings.c */
@@ -150,6 +154,12 @@ static inline void cb_export_destroy(struct cb_export **export) {
         (*export)->ops->destroy(*export);
     *export = NULL;
 }
+
+/* A dimension by its name. Errors: CB_ENOENT. (reports/breakdown.c) */
+CB_MUST_USE int cb_report_dim(struct cb_str name, enum cb_dim *out);
+/* The days of the site's zone that ctx->span touches. Errors: CB_EINVAL with ctx->error filled,
+ * those of cb_snapshot_days. (reports/breakdown.c) */
+CB_MUST_USE int cb_report_days(struct cb_report_ctx *ctx, struct cb_site_days *out);
 
 /* A status mode by its name, and its name; 0 for none of them. (reports/settings.c) */
 unsigned cb_status_of(struct cb_str text);

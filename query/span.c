@@ -321,12 +321,17 @@ static int64_t default_from(UCalendar *calendar, int64_t to) {
 
 int cb_span_parse(const struct cb_params *params, int64_t now_ms, struct cb_span *out,
                   struct cb_param_error *error) {
+    return cb_span_parse_in(params, "UTC", now_ms, out, error);
+}
+
+int cb_span_parse_in(const struct cb_params *params, const char *zone, int64_t now_ms,
+                     struct cb_span *out, struct cb_param_error *error) {
     const char *tz = cb_params_get(params, "tz");
     const char *from = cb_params_get(params, "from");
     const char *to = cb_params_get(params, "to");
     struct cb_span span = {0};
     if (!tz)
-        tz = "UTC";
+        tz = zone;
     if (!cb_zone_known(tz))
         return cb_param_refuse(error, "tz", "tz is the name of an IANA zone, like Europe/Athens");
     snprintf(span.tz, sizeof span.tz, "%s", tz);

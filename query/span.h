@@ -36,6 +36,10 @@ struct cb_span {
 CB_MUST_USE int cb_span_parse(const struct cb_params *params, int64_t now_ms, struct cb_span *out,
                               struct cb_param_error *error);
 
+/* The same with another default for tz, the name of a zone. */
+CB_MUST_USE int cb_span_parse_in(const struct cb_params *params, const char *zone, int64_t now_ms,
+                                 struct cb_span *out, struct cb_param_error *error);
+
 /* Whether that is the name of an IANA zone. */
 bool cb_zone_known(const char *name);
 /* The local day of a moment, in minutes: [*from, *to). zone is one that cb_zone_known has passed.

@@ -94,6 +94,10 @@ const ROWS = {
     ...triggers.map((row) => ({ part: "triggers", ...row })),
     { part: "without", ...without },
   ],
+  "breakdown?by=device": ({ rows, other }) => [
+    ...rows.map((row) => ({ part: "rows", ...row })),
+    { part: "other", ...other },
+  ],
   visitors: ({ rows }) => rows,
   "/v1/sites": ({ sites }) => sites,
   "/v1/tokens": ({ tokens }) => tokens,
@@ -127,7 +131,10 @@ test("every report as CSV", async (t) => {
 
   const pathOf = (report) => (report.startsWith("/") ? report : `/v1/sites/demo/${report}`);
   const ask = async (report, query) => {
-    const answer = await api(server, `${pathOf(report)}?${query}`);
+    const answer = await api(
+      server,
+      `${pathOf(report)}${report.includes("?") ? "&" : "?"}${query}`,
+    );
     assert.equal(answer.status, 200, `${report}?${query}: ${answer.text}`);
     return answer;
   };
@@ -138,11 +145,16 @@ test("every report as CSV", async (t) => {
       const json = (await ask(report, `format=json${span}`)).json();
       const csv = await ask(report, `format=csv${span}`);
       assert.match(csv.headers["content-type"], /^text\/csv/);
-      const file = report.startsWith("/") ? report.slice("/v1/".length) : `demo-${report}`;
+      const file = report.startsWith("/")
+        ? report.slice("/v1/".length)
+        : `demo-${report.split("?")[0]}`;
       const disposition = `attachment; filename="${file}.csv"`;
       assert.equal(csv.headers["content-disposition"], disposition);
       judge(csv.text, rowsOf(json));
-      const bad = await api(server, `${pathOf(report)}?format=xml`);
+      const bad = await api(
+        server,
+        `${pathOf(report)}${report.includes("?") ? "&" : "?"}format=xml`,
+      );
       assert.deepEqual([bad.status, bad.json().error.field], [400, "format"]);
     });
   }
@@ -186,7 +198,10 @@ test("every report as CSV", async (t) => {
         .map((p) => (p.$ref ? resolve(p.$ref) : p))
         .some((p) => p.name === "format" && p.schema.enum?.join() === "json,csv"),
     );
-    const known = [...Object.keys(ROWS).map(pathOf), "/v1/sites/demo/visitors/{visitor}/events"];
+    const known = [
+      ...Object.keys(ROWS).map((report) => pathOf(report).split("?")[0]),
+      "/v1/sites/demo/visitors/{visitor}/events",
+    ];
     assert.deepEqual(
       described.map(([path]) => path.replace("{site}", "demo")).sort(),
       known.sort(),

@@ -403,3 +403,35 @@ int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms, uint64_t
             *position = reader->rows[i].position;
     return reader->visits_rc;
 }
+
+/* Days are those of UTC. */
+int cb_snapshot_days(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                     struct cb_site_days *out) {
+    const int64_t day = 24 * 60;
+    int rc = cb_snapshot_zone(snapshot, site, out->zone);
+    out->first = (int32_t)(from / day);
+    out->end = (int32_t)((to + day - 1) / day);
+    out->from = out->first * day;
+    out->to = out->end * day;
+    return rc;
+}
+
+int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_dim dim,
+                          uint32_t name_id, const struct cb_site_days *days, size_t limit,
+                          struct cb_breakdown *out) {
+    const struct cb_breakdown *given = snapshot->reader->breakdown;
+    (void)dim;
+    (void)name_id;
+    *out = (struct cb_breakdown){0};
+    if (snapshot->reader->visits_rc)
+        return snapshot->reader->visits_rc;
+    if (!given || site != FAKE_DEMO || days->first >= days->end)
+        return 0;
+    *out = *given;
+    out->n = given->n < limit ? given->n : limit;
+    out->rows = calloc(given->n + 1, sizeof *out->rows);
+    if (!out->rows)
+        return CB_ENOMEM;
+    memcpy(out->rows, given->rows, given->n * sizeof *out->rows);
+    return 0;
+}

@@ -50,9 +50,10 @@ struct cb_reader {
     const struct cb_trigger_sums *triggers;
     size_t n_triggers;
     int64_t visits_minute;
-    int visits_rc;                    /* what the reports about visits fail with */
-    struct cb_books books[3];         /* none, demo, shop */
-    const struct cb_export_row *rows; /* counted events of all sites, in journal order */
+    const struct cb_breakdown *breakdown; /* of the site demo, by any dimension and event */
+    int visits_rc;                        /* what the reports about visits fail with */
+    struct cb_books books[3];             /* none, demo, shop */
+    const struct cb_export_row *rows;     /* counted events of all sites, in journal order */
     size_t n_rows;
     const struct cb_token *tokens; /* as the list gives them */
     size_t n_tokens;
