@@ -106,5 +106,5 @@ export async function startClickhouse(cleanups) {
     JSON.parse(await send(`${sql} FORMAT JSONCompact`)).data.map((row) =>
       row.map((cell) => (/^-?\d+$/.test(cell) ? Number(cell) : cell)),
     );
-  return { send, rows, fill, stop };
+  return { send, rows, fill, stop, port };
 }

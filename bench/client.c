@@ -240,7 +240,7 @@ static void acked(struct cb_client *client, struct cb_conn *conn, bool in_time) 
     struct cb_client_lane *result = &client->lanes[conn->lane];
     if (conn->item.n == 0)
         return;
-    if (conn->status != 204)
+    if (client->opts.settle && conn->status != 204)
         client->partly++;
     cb_plan_tally(&conn->item, client->acked);
     result->events_acked += conn->item.n;
@@ -427,6 +427,7 @@ static int state_init(struct cb_client_state *s) {
     event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NOLOCK);
     cb_conn_pool_init(&s->pool, event_base_new_with_config(config));
     event_config_free(config);
+    s->pool.redis = s->client->opts.redis;
     s->pool.addresses = s->client->opts.addresses;
     s->pool.opened = on_opened;
     s->pool.answered = on_answered;

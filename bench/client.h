@@ -39,6 +39,7 @@ struct cb_client_opts {
     unsigned duration_s;
     unsigned timeout_s; /* a request without an answer for so long is lost, and its connection */
     unsigned addresses; /* of loopback that connections come from in turn; 0: whichever */
+    bool redis;         /* what answers is no HTTP */
     bool settle;        /* at the end send what is unacked until it is acked */
     pthread_barrier_t *ready;
     _Atomic int64_t *start_us; /* of all threads; 0 until it is settled, -1 when one failed */

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- what llhttp finds ---- */
@@ -89,6 +90,38 @@ static void lose(struct cb_conn *conn) {
     conn->pool->lost(conn);
 }
 
+/* Counts replies: lines, of which one that begins with $ is followed by a string's text. False for
+ * what is none of Redis's. */
+static bool take_replies(struct cb_conn *conn, const char *input, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (conn->replies_left == 0)
+            return false;
+        if (!conn->reply_kind && !conn->reply_text && !strchr("$+-:", input[i]))
+            return false;
+        if (!conn->reply_kind)
+            conn->reply_kind = input[i];
+        if (input[i] != '\n')
+            continue;
+        bool begins_text = !conn->reply_text && conn->reply_kind == '$';
+        if (!conn->reply_text && conn->reply_kind == '-')
+            conn->status = 500;
+        conn->replies_left -= !begins_text;
+        conn->reply_text = begins_text;
+        conn->reply_kind = '\0';
+    }
+    return true;
+}
+
+static bool take_input(struct cb_conn *conn, const char *input, size_t len) {
+    if (conn->pool->redis) {
+        bool good = take_replies(conn, input, len);
+        conn->complete = good && conn->replies_left == 0;
+        return good;
+    }
+    enum llhttp_errno error = llhttp_execute(&conn->parser, input, len);
+    return error == HPE_OK || (conn->complete && error == HPE_CLOSED_CONNECTION);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct cb_conn *conn = arg;
@@ -101,13 +134,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
         return;
     }
     conn->bytes_in += (size_t)n;
-    enum llhttp_errno error = llhttp_execute(&conn->parser, input, (size_t)n);
-    if (conn->complete && (error == HPE_OK || error == HPE_CLOSED_CONNECTION)) {
+    if (!take_input(conn, input, (size_t)n)) {
+        lose(conn);
+    } else if (conn->complete) {
         conn->complete = false;
         conn->is = CB_CONN_IDLE;
         conn->pool->answered(conn);
-    } else if (error != HPE_OK) {
-        lose(conn);
     }
 }
 
@@ -184,6 +216,13 @@ void cb_conn_open(struct cb_conn *conn, const struct sockaddr *address, socklen_
 void cb_conn_send(struct cb_conn *conn, struct cb_str request) {
     conn->is = CB_CONN_BUSY;
     conn->bytes_in = 0;
+    if (conn->pool->redis) {
+        conn->replies_left = conn->item.n;
+        conn->reply_kind = '\0';
+        conn->reply_text = conn->retry_after = false;
+        conn->keep_alive = true;
+        conn->status = 200;
+    }
     ssize_t n = send(conn->fd, request.p, request.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         lose(conn);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * conn.h: one HTTP/1.1 connection of the load generator: opens, sends a request, reads its answer.
+ * conn.h: one connection of the load generator: opens, sends a request, reads its answer. HTTP/1.1,
+ * or the replies of Redis, one for each event of the request; all good is 200, else 500.
  * One request at a time. A request costs one send and one recv; the socket stays in the poll set.
  *
  * Thread: that of its pool's event base. Callbacks come from the event loop, and from within
@@ -23,6 +24,7 @@ struct cb_conn;
 struct cb_conn_pool {
     struct event_base *base;
     llhttp_settings_t settings;
+    bool redis;
     unsigned addresses; /* 127.1.0.1 and on, that connections come from in turn; 0: whichever */
     void (*opened)(struct cb_conn *conn);
     void (*answered)(struct cb_conn *conn);
@@ -43,6 +45,9 @@ struct cb_conn {
     bool complete, keep_alive, writing;
     char *unsent; /* what the socket did not take */
     size_t unsent_len, unsent_at;
+    unsigned replies_left; /* of Redis */
+    char reply_kind;       /* what the line at hand begins with: '\0' at its beginning … */
+    bool reply_text;       /* … and it is the text of a string */
     unsigned name_len, name_matched; /* of the header that is read: Retry-After so far */
 
     /* ---- the last answer ---- */

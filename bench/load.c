@@ -105,6 +105,7 @@ static int find_targets(struct load *load) {
 static int make_plan(struct load *load) {
     const struct cb_load_options *o = &load->options;
     struct cb_plan_opts opts = {.mix = o->mix_of,
+                                .dialect = o->dialect,
                                 .site = o->site,
                                 .n_sites = (unsigned)o->sites,
                                 .n_pages = (unsigned)o->pages,
@@ -182,6 +183,7 @@ static int make_clients(struct load *load) {
                                       .duration_s = (unsigned)o->duration,
                                       .timeout_s = (unsigned)o->timeout,
                                       .addresses = (unsigned)o->addresses,
+                                      .redis = o->dialect && o->dialect->redis,
                                       .settle = *o->audit != '\0',
                                       .ready = &load->ready,
                                       .start_us = &load->start_us};

@@ -87,6 +87,13 @@ static int check(struct cb_load_options *o, bool rate, char **sentence) {
     if (!cb_site_name_valid(cb_str_of(o->site)) || strlen(o->site) > CB_SITE_MAX - 5)
         return fail(sentence, "--site: \"%s\" is not a site's name of at most %d characters",
                     o->site, CB_SITE_MAX - 5);
+    if (cb_dialect_of(o->as, &o->dialect))
+        return fail(sentence, "--as: \"%s\" is not " CB_DIALECT_NAMES, o->as);
+    if (strcmp(o->as, "chatbeacon") &&
+        (*o->audit || (o->mix_of != CB_MIX_BEACON && o->mix_of != CB_MIX_SERVER)))
+        return fail(sentence,
+                    "--as %s: other systems take the mixes beacon and server, and have no audit",
+                    o->as);
     if (o->closed && rate)
         return fail(sentence, "--closed and --rate: choose one");
     if (o->batch_visitors > o->batch)

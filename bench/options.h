@@ -34,6 +34,7 @@
     X(query, "query", "URL", "", "where dashboards ask; by default --audit, else --url")           \
     X(site, "site", "NAME", "demo", "the site, which must be there")                               \
     X(mix, "mix", "MIX", "beacon", "beacon, server, widget, dashboard or mixed")                   \
+    X(as, "as", "SYSTEM", "chatbeacon", "how events are written: for " CB_DIALECT_NAMES)           \
     X(audit, "audit", "URL", "",                                                                   \
       "the query service: what was acked must be counted there, exactly; else exit 1")             \
     X(token_file, "token-file", "FILE", "", "a token for --audit and for dashboards")              \
@@ -57,6 +58,7 @@ struct cb_load_options {
 #define FIELD(field, ...) bool field;
     CB_LOAD_SWITCHES(FIELD)
 #undef FIELD
+    const struct cb_dialect *dialect; /* of --as */
     bool help;
     enum cb_plan_mix mix_of;
 };

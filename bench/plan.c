@@ -101,8 +101,11 @@ static int request_init(struct cb_plan *plan, unsigned kind, unsigned agent) {
     const struct cb_plan_opts *o = &plan->opts;
     char head[2048], body[1024] = "";
     struct cb_template *t = &plan->requests[kind][agent];
-    if (kind == CB_KIND_BATCH)
+    if (kind == CB_KIND_BATCH || (o->dialect && kind >= CB_PLAN_NAMES))
         return 0;
+    if (o->dialect)
+        return cb_dialect_event(o->dialect, o->hosts[CB_LANE_INGEST], kinds[kind].name, o->site,
+                                plan->site_digits, t);
     if (kind >= CB_KIND_TOTALS) {
         snprintf(head, sizeof head,
                  "GET /v1/sites/%s{site}/%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
@@ -130,8 +133,29 @@ static int request_init(struct cb_plan *plan, unsigned kind, unsigned agent) {
     return cb_template_init(t, head, body, plan->site_digits);
 }
 
+/* The lines of a batch for another system. */
+static int dialect_init(struct cb_plan *plan) {
+    const struct cb_plan_opts *o = &plan->opts;
+    char text[HEAD_ROOM - sizeof "Content-Length: "];
+    size_t line_max = 0;
+    int rc = 0;
+    if (!o->dialect->redis) {
+        cb_dialect_head(o->dialect, o->hosts[CB_LANE_INGEST], text, sizeof text);
+        snprintf(plan->batch_head, sizeof plan->batch_head, "%sContent-Length: ", text);
+    }
+    for (unsigned i = 0; i < CB_PLAN_NAMES && !rc; i++) {
+        rc = cb_dialect_event(o->dialect, NULL, kinds[i].name, o->site, plan->site_digits,
+                              &plan->events[i]);
+        line_max = plan->events[i].len > line_max ? plan->events[i].len : line_max;
+    }
+    plan->bytes_max = CB_TEMPLATE_BYTES_MAX + HEAD_ROOM + o->batch * line_max;
+    return rc;
+}
+
 static int pieces_init(struct cb_plan *plan) {
     char text[512];
+    if (plan->opts.dialect)
+        return dialect_init(plan);
     snprintf(plan->batch_head, sizeof plan->batch_head,
              "POST /v1/events HTTP/1.1\r\nHost: %s\r\nUser-Agent: chatbeacon-load/" CB_VERSION
              "\r\nContent-Type: application/x-ndjson\r\nContent-Length: ",
@@ -160,7 +184,8 @@ static bool opts_valid(const struct cb_plan_opts *o) {
     return o->n_sites >= 1 && o->n_sites <= CB_PLAN_SITES_MAX && o->n_pages >= 1 &&
            o->n_pages <= CB_PLAN_PAGES_MAX && o->n_visitors >= 1 && o->batch >= 1 &&
            o->batch <= CB_PLAN_BATCH_MAX && o->batch_visitors >= 1 &&
-           o->batch_visitors <= o->batch && cb_site_name_valid(cb_str_of(o->site));
+           o->batch_visitors <= o->batch && cb_site_name_valid(cb_str_of(o->site)) &&
+           (!o->dialect || o->mix == CB_MIX_BEACON || o->mix == CB_MIX_SERVER);
 }
 
 static int parts_init(struct cb_plan *plan) {
@@ -322,24 +347,31 @@ static void visitor_set(const struct cb_plan *plan, uint32_t visitor,
 static char *put_lines(const struct cb_plan *plan, const struct cb_plan_item *item,
                        struct cb_template_values *values, char *out) {
     unsigned n_visitors = plan->opts.batch_visitors;
+    bool own = !plan->opts.dialect;
     for (unsigned v = 0, i = 0; v < n_visitors; v++) {
         unsigned end = (unsigned)((uint64_t)item->n * (v + 1) / n_visitors);
         visitor_set(plan, (uint32_t)((item->visitor + item->seq + v) % plan->opts.n_visitors),
                     values);
-        out = cb_template_render(&plan->envelope, values, out);
+        if (own)
+            out = cb_template_render(&plan->envelope, values, out);
         for (bool first = true; i < end; i++, first = false) {
             uint64_t seq = item->seq + i;
             values->of[CB_TEMPLATE_AT] = (uint64_t)item->at_ms - (item->n - 1 - i);
             values->of[CB_TEMPLATE_PAGE] =
                 cb_zipf_pick(&plan->pages, cb_random_mix(item->producer + seq));
-            if (!first)
+            values->of[CB_TEMPLATE_SEQ] = seq;
+            if (own && !first)
                 *out++ = ',';
-            memcpy(out, "{\"seq\":", 7);
-            out = put_number(out + 7, seq);
+            if (own) {
+                memcpy(out, "{\"seq\":", 7);
+                out = put_number(out + 7, seq);
+            }
             out = cb_template_render(&plan->events[batch_kind(seq)], values, out);
         }
-        memcpy(out, "]}\n", 3);
-        out += 3;
+        if (own) {
+            memcpy(out, "]}\n", 3);
+            out += 3;
+        }
     }
     return out;
 }
@@ -348,6 +380,8 @@ static struct cb_str render_batch(const struct cb_plan *plan, const struct cb_pl
                                   struct cb_template_values *values, char *out) {
     char *body = out + HEAD_ROOM;
     size_t len = (size_t)(put_lines(plan, item, values, body) - body);
+    if (plan->opts.dialect && plan->opts.dialect->redis)
+        return (struct cb_str){body, len};
     char digits[24];
     size_t n_digits = (size_t)(put_number(digits, len) - digits), n = strlen(plan->batch_head);
     char *head = body - (n + n_digits + 4);

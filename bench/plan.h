@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bench/dialect.h"
 #include "bench/template.h"
 #include "bench/zipf.h"
 
@@ -67,8 +68,9 @@ struct cb_plan_opts {
     uint32_t n_visitors;
     unsigned batch, batch_visitors; /* events of a batch, and of how many visitors */
     uint64_t seed, run;
-    const char *hosts[CB_LANES]; /* for the Host line */
-    const char *token;           /* for dashboards; "" for none */
+    const char *hosts[CB_LANES];      /* for the Host line */
+    const char *token;                /* for dashboards; "" for none */
+    const struct cb_dialect *dialect; /* NULL: chatbeacon's own; else beacon and server alone */
 };
 
 struct cb_plan;

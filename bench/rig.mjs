@@ -24,19 +24,16 @@ export function part() {
 }
 
 /**
- * Runs the generator against a server of tests/lib. options: name → value, true for a switch. Resolves to its figures (its
- * JSON); rejects when it fails, which a difference in the audit is. ended() is called at the end of the run, when answers that
- * are due still come and the audit is still to be.
+ * Runs the generator. options: name → value, true for a switch. Resolves to its figures (its JSON); rejects when it fails.
+ * ended() is called at the end of the run, when answers that are due still come and the audit is still to be.
  */
-export async function load(server, options, { ended = () => {} } = {}) {
+export async function generate(options, { ended = () => {} } = {}) {
   const dir = mkdtempSync(join(tmpdir(), "chatbeacon-load-"));
   const json = join(dir, "figures");
-  const given = Object.entries(options).flatMap(([name, value]) =>
+  const given = Object.entries({ ...options, json }).flatMap(([name, value]) =>
     value === true ? [`--${name}`] : [`--${name}`, `${value}`],
   );
-  const audited = ["--audit", server.query, "--token-file", join(server.dir, "admin-token")];
-  const args = ["--url", server.ingest, "--json", json, ...audited, ...given];
-  const child = spawn(generator, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(generator, given, { stdio: ["ignore", "pipe", "pipe"] });
   const kill = () => child.kill("SIGKILL");
   process.on("exit", kill);
   let text = "";
@@ -61,6 +58,18 @@ export async function load(server, options, { ended = () => {} } = {}) {
     rmSync(dir, { recursive: true, force: true });
   }
 }
+
+/** The same against a server of tests/lib, with an audit: a difference is a failure. */
+export const load = (server, options, more) =>
+  generate(
+    {
+      url: server.ingest,
+      audit: server.query,
+      "token-file": join(server.dir, "admin-token"),
+      ...options,
+    },
+    more,
+  );
 
 /** Seconds of processor time that a process has used. */
 export function cpuSeconds(pid) {

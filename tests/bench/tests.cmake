@@ -1,6 +1,7 @@
 cb_test(bench/latency bench)
 cb_test(bench/zipf bench)
 cb_test(bench/schedule bench)
+cb_test(bench/dialect bench)
 cb_test(bench/plan bench)
 cb_test(bench/report bench)
 target_link_libraries(bench_plan_test PRIVATE ingest PkgConfig::SODIUM)
