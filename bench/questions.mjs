@@ -44,6 +44,29 @@ const totals = (days) => ({
   },
 });
 
+const breakdown = (by, days, limit, only) => ({
+  name: `${by}s, ${days} days`,
+  days,
+  path: `breakdown?by=${by}&limit=${limit}`,
+  ours: ({ rows, other }) => [
+    rows.map(({ value, events, visitors }) => [value, events, visitors]),
+    other.events,
+    other.values,
+  ],
+  async theirs(rows, where) {
+    const found = await rows(
+      `SELECT toString(${by}) AS value, count() AS n, uniqExact(visitor) FROM events WHERE ${where}${only}
+       GROUP BY value ORDER BY n DESC, value LIMIT ${limit}`,
+    );
+    const [[events, values]] = await rows(
+      `SELECT count(), uniqExact(${by}) FROM events WHERE ${where}${only}`,
+    );
+    const first = found.map(([value, n, visitors]) => [value, number(n), number(visitors)]);
+    const shown = first.reduce((sum, [, n]) => sum + n, 0);
+    return [first, number(events) - shown, number(values) - first.length];
+  },
+});
+
 const firsts = (where) =>
   `SELECT visit, ${FUNNEL.map((name, i) => `minIf(ms, name = '${name}') AS t${i}`).join(", ")},
     maxIf(ms, name = 'message') AS t5 FROM events WHERE ${where} GROUP BY visit`;
@@ -54,6 +77,8 @@ export const QUESTIONS = [
   byTime("hour", "hours of 7 days", 7, "toStartOfHour(at)", DAY / 24),
   byTime("day", "days of 30 days", 30, "toStartOfDay(at)", DAY),
   byTime("day", "days of 90 days, onClick", 90, "toStartOfDay(at)", DAY, "onClick"),
+  breakdown("page", 30, 50, ""),
+  breakdown("trigger", 90, 10, " AND name = 'onTrigger'"),
   {
     name: "sessions, 30 days",
     days: 30,
