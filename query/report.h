@@ -23,8 +23,9 @@ enum {
     CB_REPORT_ROWS_DEFAULT = 50,
     CB_REPORT_VALUES_DEFAULT = 10, /* of one breakdown */
     CB_REPORT_VALUES_MAX = 1000,
-    CB_REPORT_DAYS_MAX = 1100,                   /* with events, that a breakdown reads */
-    CB_REPORT_AUDIT_ROWS_MAX = 500,              /* of one answer */
+    CB_REPORT_RAW_BUCKETS_MAX = 5000, /* of a timeseries that is counted from raw events */
+    CB_REPORT_DAYS_MAX = 1100,        /* with events, that a breakdown reads */
+    CB_REPORT_AUDIT_ROWS_MAX = 500,   /* of one answer */
     CB_EXPORT_CHUNK_BYTES_MAX = 2 * 1024 * 1024, /* of an export at once: 128 KB and the largest
                                                   row, or all that one visitor's fields held */
 };
@@ -155,11 +156,10 @@ static inline void cb_export_destroy(struct cb_export **export) {
     *export = NULL;
 }
 
-/* A dimension by its name. Errors: CB_ENOENT. (reports/breakdown.c) */
-CB_MUST_USE int cb_report_dim(struct cb_str name, enum cb_dim *out);
-/* The days of the site's zone that ctx->span touches. Errors: CB_EINVAL with ctx->error filled,
- * those of cb_snapshot_days. (reports/breakdown.c) */
-CB_MUST_USE int cb_report_days(struct cb_report_ctx *ctx, struct cb_site_days *out);
+/* Totals and timeseries of what filter= says, which is there (reports/filtered.c). */
+cb_report_fn cb_report_filtered_totals;
+enum cb_refusal cb_report_filtered_series(struct cb_report_ctx *ctx, const char *event,
+                                          enum cb_grain grain, const struct cb_buckets *buckets);
 
 /* A status mode by its name, and its name; 0 for none of them. (reports/settings.c) */
 unsigned cb_status_of(struct cb_str text);

@@ -27,9 +27,9 @@
 /* clang-format off */
 static const struct cb_route routes[] = {
     {CB_HTTP_GET, "/v1/sites/{site}/totals", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_totals},
+     true, {SPAN_PARAMS, "filter", "format"}, TYPE_JSON, cb_report_totals},
     {CB_HTTP_GET, "/v1/sites/{site}/timeseries", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "grain", "event", "format"}, TYPE_JSON, cb_report_series},
+     true, {SPAN_PARAMS, "grain", "event", "filter", "format"}, TYPE_JSON, cb_report_series},
     {CB_HTTP_GET, "/v1/sites/{site}/sessions", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_sessions},
     {CB_HTTP_GET, "/v1/sites/{site}/funnel", CB_ROLE_VIEWER, CB_SCOPE_SITE,

@@ -2,13 +2,11 @@
  * breakdown.c: how many events, and of how many different visitors, each value of a dimension has.
  *
  * Two passes over one run of keys: the first adds up events, from which the values to be shown
- * follow; the second puts their visitors into bitmaps, as many values at a time as fit CB_BITMAPS
- * bytes. */
+ * follow; the second puts their visitors into bitmaps, as many values at a time as fit
+ * BITMAPS_BYTES_MAX. */
 #include <stdlib.h>
 
-#include "store/dim_chunk.h"
 #include "store/dims.h"
-#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024 };
@@ -139,22 +137,6 @@ struct sets {
     size_t n_words; /* of one bitmap */
 };
 
-static int add_chunk(void *user, uint32_t chunk, struct cb_str value) {
-    struct sets *sets = user;
-    uint64_t words[CB_ORDINAL_SET_WORDS] = {0};
-    int rc = cb_ordinal_set_or(value, words);
-    for (size_t i = 0; rc == 0 && i < CB_ORDINAL_SET_WORDS; i++) {
-        size_t at = (size_t)chunk * CB_ORDINAL_SET_WORDS + i;
-        if (words[i] != 0 && at >= sets->n_words) {
-            return CB_ECORRUPT;
-        }
-        if (words[i] != 0) {
-            sets->words[at] |= words[i];
-        }
-    }
-    return rc;
-}
-
 static int add_members(void *user, const struct cb_dim_item *item) {
     const struct sets *sets = user;
     uint32_t index = cb_dim_index(sets->map, item->number);
@@ -162,30 +144,14 @@ static int add_members(void *user, const struct cb_dim_item *item) {
     if (slot == 0 || slot <= sets->first || slot > sets->end) {
         return 0;
     }
-    struct sets one = *sets;
-    one.words += (size_t)(slot - 1 - sets->first) * sets->n_words;
-    for (unsigned i = 0; i < item->entry.n; i++) {
-        uint32_t ordinal = cb_be32_get(item->entry.members + 4 * i);
-        if (ordinal >= sets->n_visitors) {
-            return CB_ECORRUPT;
-        }
-        one.words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
-    }
-    return item->entry.apart ? cb_dim_each_chunk(item, add_chunk, &one) : 0;
-}
-
-static uint64_t count_bits(const uint64_t *words, size_t n) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (uint64_t)__builtin_popcountll(words[i]);
-    }
-    return sum;
+    return cb_dim_or(item, sets->n_visitors,
+                     sets->words + (size_t)(slot - 1 - sets->first) * sets->n_words);
 }
 
 static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
                           struct sets *sets, struct cb_breakdown *out) {
     int rc = cb_dim_visitors(snapshot, scan->site, &sets->n_visitors);
-    sets->n_words = ((size_t)sets->n_visitors + 63) / 64;
+    sets->n_words = cb_dim_words(sets->n_visitors);
     if (rc != 0 || sets->n_words == 0) {
         return rc;
     }
@@ -199,7 +165,7 @@ static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan
         rc = sets->words ? cb_dim_each(snapshot, scan, add_members, sets) : CB_ENOMEM;
         for (size_t i = 0; rc == 0 && i < n; i++) {
             out->rows[first + i].visitors =
-                count_bits(sets->words + i * sets->n_words, sets->n_words);
+                cb_dim_count(sets->words + i * sets->n_words, sets->n_words);
         }
         free(sets->words);
     }

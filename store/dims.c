@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 /* Indexes of a profile's dimensions: device and browser by their numbers, languages and countries
@@ -220,8 +221,23 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-int cb_dim_each_chunk(const struct cb_dim_item *item,
-                      int (*each)(void *user, uint32_t chunk, struct cb_str value), void *user) {
+static int or_chunk(uint32_t chunk, struct cb_str value, uint64_t *words, size_t n_words) {
+    uint64_t part[CB_ORDINAL_SET_WORDS] = {0};
+    int rc = cb_ordinal_set_or(value, part);
+    for (size_t i = 0; rc == 0 && i < CB_ORDINAL_SET_WORDS; i++) {
+        size_t at = (size_t)chunk * CB_ORDINAL_SET_WORDS + i;
+        if (part[i] != 0 && at >= n_words) {
+            return CB_ECORRUPT;
+        }
+        if (part[i] != 0) {
+            words[at] |= part[i];
+        }
+    }
+    return rc;
+}
+
+/* Those that stand in rows of their own. */
+static int or_apart(const struct cb_dim_item *item, uint64_t *words, size_t n_words) {
     struct cb_snapshot *snapshot = item->snapshot;
     struct cb_key from = cb_key_dimension_set(
         item->scan->site, item->day, (uint8_t)item->scan->kind, item->name_id, item->number, 0);
@@ -237,13 +253,32 @@ int cb_dim_each_chunk(const struct cb_dim_item *item,
         if (key.len != SET_KEY_BYTES || memcmp(key.p, from.bytes, SET_CHUNK_AT) != 0) {
             break;
         }
-        rc = each(user, cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT), value);
+        rc = or_chunk(cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT), value, words, n_words);
         if (rc != 0) {
             break;
         }
     }
     cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *words) {
+    for (unsigned i = 0; i < item->entry.n; i++) {
+        uint32_t ordinal = cb_be32_get(item->entry.members + 4 * i);
+        if (ordinal >= n_visitors) {
+            return CB_ECORRUPT;
+        }
+        words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+    }
+    return item->entry.apart ? or_apart(item, words, cb_dim_words(n_visitors)) : 0;
+}
+
+uint64_t cb_dim_count(const uint64_t *words, size_t n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (uint64_t)__builtin_popcountll(words[i]);
+    }
+    return sum;
 }
 
 int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n) {

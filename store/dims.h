@@ -57,10 +57,13 @@ struct cb_dim_item {
  * 0. Errors: that; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
                             int (*each)(void *user, const struct cb_dim_item *item), void *user);
-/* Calls each for the chunks (ordinal_set.h) of an item whose visitors stand apart. */
-CB_MUST_USE int cb_dim_each_chunk(const struct cb_dim_item *item,
-                                  int (*each)(void *user, uint32_t chunk, struct cb_str value),
-                                  void *user);
+/* Adds the visitors of an item to a bitmap of all ordinals of the site (cb_dim_words of n). Errors:
+ * CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *words);
+static inline size_t cb_dim_words(uint32_t n_visitors) {
+    return ((size_t)n_visitors + 63) / 64;
+}
+uint64_t cb_dim_count(const uint64_t *words, size_t n);
 
 /* How many visitors the site has: ordinals are below that. */
 CB_MUST_USE int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * filter.c: whether an event has a value of a dimension: the rules of folds/dimensions.c, for one
- * event. */
+ * filter.c: the events of one value of a dimension: counted from the rows of the fold, or told one
+ * by one by the same rules (folds/dimensions.c). */
+#include <stdlib.h>
+
+#include "store/dims.h"
 #include "store/folds/folds.h"
 #include "store/rows.h"
 
@@ -35,4 +38,101 @@ bool cb_filter_matches(const struct cb_filter *filter, const struct cb_envelope 
     }
     struct cb_str value = value_of(filter->dim, envelope, event);
     return value.len > 0 && cb_str_eq(value, filter->value);
+}
+
+/* ---- counted ---- */
+
+struct counting {
+    struct cb_dim_map map;
+    uint32_t index; /* of the value */
+    const int32_t *bounds;
+    size_t n, bucket;
+    uint64_t *events, *visitors, *words;
+    size_t n_words;
+    uint32_t n_visitors;
+    bool lower_bound;
+    void (*each)(void *user, uint32_t name_id, uint64_t events);
+    void *user;
+};
+
+/* The index of the value; CB_DIM_NONE where the site never had it. */
+static int find_index(struct counting *c, struct cb_snapshot *snapshot, uint32_t site,
+                      const struct cb_filter *filter) {
+    struct cb_str text;
+    c->index = CB_DIM_NONE;
+    if (!c->map.indexes) {
+        struct cb_key key = cb_values_key(site, cb_dim_kind(filter->dim), filter->value);
+        int rc = cb_snapshot_row(snapshot, CB_TABLE_VALUES, &key, &text);
+        if (rc == 0 && text.len != CB_ROW_VALUE_BYTES) {
+            return CB_ECORRUPT;
+        }
+        if (rc == 0) {
+            c->index = cb_be32_get((const uint8_t *)text.p + CB_VALUE_NUMBER);
+        }
+        return rc == CB_ENOENT ? 0 : rc;
+    }
+    int rc = 0;
+    for (uint32_t i = 1; rc == 0 && c->index == CB_DIM_NONE && i < c->map.n; i++) {
+        if (c->map.numbers[i] != 0) {
+            rc = cb_dim_text(&c->map, i, &text);
+            c->index = rc == 0 && cb_str_eq(text, filter->value) ? i : CB_DIM_NONE;
+        }
+    }
+    return rc;
+}
+
+static void end_bucket(struct counting *c) {
+    c->visitors[c->bucket] = cb_dim_count(c->words, c->n_words);
+    memset(c->words, 0, c->n_words * sizeof(uint64_t));
+    c->bucket++;
+}
+
+static int add_item(void *user, const struct cb_dim_item *item) {
+    struct counting *c = user;
+    uint32_t index = cb_dim_index(&c->map, item->number);
+    c->lower_bound |= index == CB_DIM_OTHER;
+    if (index != c->index || index == CB_DIM_NONE) {
+        return 0;
+    }
+    while (item->day >= c->bounds[c->bucket + 1]) { /* days ascend */
+        end_bucket(c);
+    }
+    c->events[c->bucket] += item->entry.events;
+    if (c->each) {
+        c->each(c->user, item->name_id, item->entry.events);
+    }
+    return cb_dim_or(item, c->n_visitors, c->words);
+}
+
+int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
+                         const struct cb_filter *filter, uint32_t name_id, const int32_t *bounds,
+                         size_t n, uint64_t *events, uint64_t *visitors, bool *lower_bound,
+                         void (*each)(void *user, uint32_t name_id, uint64_t events), void *user) {
+    struct counting c = {.bounds = bounds,
+                         .n = n,
+                         .events = events,
+                         .visitors = visitors,
+                         .each = each,
+                         .user = user};
+    struct cb_dim_scan scan = {site, cb_dim_kind(filter->dim), name_id, bounds[0], bounds[n]};
+    memset(events, 0, n * sizeof(*events));
+    memset(visitors, 0, n * sizeof(*visitors));
+    int rc = cb_dim_map_init(&c.map, snapshot, site, filter->dim);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = find_index(&c, snapshot, site, filter);
+    rc = rc == 0 ? cb_dim_visitors(snapshot, site, &c.n_visitors) : rc;
+    if (rc == 0) {
+        c.n_words = cb_dim_words(c.n_visitors);
+        c.words = calloc(c.n_words + 1, sizeof(uint64_t));
+        rc = c.words ? cb_dim_each(snapshot, &scan, add_item, &c) : CB_ENOMEM;
+    }
+    while (rc == 0 && c.bucket < n) {
+        end_bucket(&c);
+    }
+    *lower_bound = c.lower_bound;
+    free(c.words);
+    cb_dim_map_fini(&c.map);
+    return rc;
 }

@@ -335,6 +335,16 @@ struct cb_filter {
     enum cb_dim dim;
     struct cb_str value;
 };
+/* Counts them by days of the site's zone, for n buckets: bucket i is [bounds[i], bounds[i+1]) days.
+ * Of a name, or of all: then each (unless NULL) gets what each name has, in pieces. events and
+ * visitors hold n; *lower_bound: a day had no room for more values, and what was left out may have
+ * been this one. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
+                                     const struct cb_filter *filter, uint32_t name_id,
+                                     const int32_t *bounds, size_t n, uint64_t *events,
+                                     uint64_t *visitors, bool *lower_bound,
+                                     void (*each)(void *user, uint32_t name_id, uint64_t events),
+                                     void *user);
 /* Whether an event is one of them, by the same rules. Pure. */
 bool cb_filter_matches(const struct cb_filter *filter, const struct cb_envelope *envelope,
                        const struct cb_event *event);

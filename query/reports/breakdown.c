@@ -6,27 +6,12 @@
  * and the answer says what it became. */
 #include <stdlib.h>
 
+#include "query/filter.h"
 #include "query/report.h"
-
-static const char *const dims[CB_DIM_COUNT] = {
-#define DIM_NAME(symbol, name) [symbol] = (name),
-    CB_DIMS(DIM_NAME)
-#undef DIM_NAME
-};
-
-int cb_report_dim(struct cb_str name, enum cb_dim *out) {
-    for (unsigned i = 0; i < CB_DIM_COUNT; i++) {
-        if (cb_str_is(name, dims[i])) {
-            *out = (enum cb_dim)i;
-            return 0;
-        }
-    }
-    return CB_ENOENT;
-}
 
 static int parse_by(struct cb_report_ctx *ctx, enum cb_dim *out) {
     const char *text = cb_params_get(&ctx->params, "by");
-    if (!text || cb_report_dim(cb_str_of(text), out))
+    if (!text || cb_dim_of(cb_str_of(text), out))
         return cb_param_refuse(
             &ctx->error, "by",
             "by is page, referrer, language, device, browser, trigger or country");
@@ -49,7 +34,7 @@ static int parse_limit(struct cb_report_ctx *ctx, size_t *out) {
     return 0;
 }
 
-int cb_report_days(struct cb_report_ctx *ctx, struct cb_site_days *out) {
+static int find_days(struct cb_report_ctx *ctx, struct cb_site_days *out) {
     int rc = cb_snapshot_days(ctx->snapshot, ctx->site.id, ctx->span.from, ctx->span.to, out);
     if (rc)
         return rc;
@@ -107,7 +92,7 @@ static void write_answer(struct cb_report_ctx *ctx, enum cb_dim dim, const char 
     cb_json_key(json, "site");
     cb_json_str(json, ctx->site_name);
     cb_json_key(json, "by");
-    cb_json_str(json, cb_str_of(dims[dim]));
+    cb_json_str(json, cb_str_of(cb_dim_name(dim)));
     if (event) {
         cb_json_key(json, "event");
         cb_json_str(json, cb_str_of(event));
@@ -139,7 +124,7 @@ enum cb_refusal cb_report_breakdown(struct cb_report_ctx *ctx) {
     if (!rc)
         rc = parse_limit(ctx, &limit);
     if (!rc)
-        rc = cb_report_days(ctx, &days);
+        rc = find_days(ctx, &days);
     if (!rc && event)
         rc = cb_snapshot_name(ctx->snapshot, ctx->site.id, cb_str_of(event), &name_id);
     if (!rc)

@@ -73,6 +73,11 @@ enum cb_refusal cb_report_series(struct cb_report_ctx *ctx) {
         rc = cb_buckets_init(&ctx->span, grain, &buckets, &ctx->error);
     if (rc)
         return cb_report_failed(rc);
+    if (cb_params_get(&ctx->params, "filter")) {
+        enum cb_refusal refusal = cb_report_filtered_series(ctx, event, grain, &buckets);
+        cb_buckets_fini(&buckets);
+        return refusal;
+    }
 
     uint64_t *counts = calloc(buckets.n, 2 * sizeof *counts);
     rc = CB_ENOMEM;

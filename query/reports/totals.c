@@ -93,6 +93,8 @@ static int write_totals(struct cb_report_ctx *ctx, const struct names *names) {
 
 enum cb_refusal cb_report_totals(struct cb_report_ctx *ctx) {
     struct names names = {0};
+    if (cb_params_get(&ctx->params, "filter"))
+        return cb_report_filtered_totals(ctx);
     cb_snapshot_names(ctx->snapshot, ctx->site.id, gather, &names);
     int rc = names.failed ? CB_ENOMEM : write_totals(ctx, &names);
     free(names.rows);

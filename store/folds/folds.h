@@ -71,6 +71,8 @@ struct cb_str cb_triggers_id(struct cb_str props);
 /* At most max bytes of a text, not cut within a character. */
 struct cb_str cb_text_cut(struct cb_str text, size_t max);
 
+/* values: the key of a text's row in the table values. */
+struct cb_key cb_values_key(uint32_t site, unsigned kind, struct cb_str text);
 /* values: the number of a value of the event's site on its day; CB_VALUE_OTHER where the day has
  * max of the kind already. */
 CB_MUST_USE int cb_values_number(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text,

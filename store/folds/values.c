@@ -12,7 +12,7 @@
 
 enum { DAYS_KEPT = 32 };
 
-static struct cb_key key_of(uint32_t site, unsigned kind, struct cb_str text) {
+struct cb_key cb_values_key(uint32_t site, unsigned kind, struct cb_str text) {
     uint8_t hash[CB_VALUE_HASH_BYTES];
     if (text.len <= CB_VALUE_PLAIN_MAX) {
         return cb_key_value(site, (uint8_t)kind, 0, text);
@@ -99,7 +99,7 @@ static void note_in(struct cb_row *row, int32_t day) {
 
 int cb_values_number(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text, uint32_t max,
                      uint32_t *number) {
-    const struct cb_key key = key_of(ctx->site, kind, text);
+    const struct cb_key key = cb_values_key(ctx->site, kind, text);
     struct cb_row *row;
     bool in;
     *number = CB_VALUE_OTHER;

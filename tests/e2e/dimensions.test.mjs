@@ -208,6 +208,146 @@ test("breakdowns equal a recount", async (t) => {
   assert.deepEqual({ ...utc, widened: true }, own);
 });
 
+/** Up to 3 filters that some event has, with `;` and `\\` written as they must be. */
+function randomFilters(random, events) {
+  const e = events[random(events.length)];
+  const all = Object.entries(e.values).filter(([, value]) => value);
+  const n = 1 + random(Math.min(3, all.length));
+  const some = Array.from({ length: n }, () => all.splice(random(all.length), 1)[0]);
+  const text = some.map(([dim, value]) => `${dim}:${value.replace(/[;\\]/g, "\\$&")}`).join(";");
+  return { n, text, matches: (o) => some.every(([dim, value]) => o.values[dim] === value) };
+}
+
+const visitorsOf = (events) => new Set(events.map((e) => e.visitor).filter(Boolean)).size;
+
+test("filtered totals and series equal a recount, folded or raw", async (t) => {
+  const server = await startWithCountries(t);
+  assert.equal((await write(server, "PUT /v1/sites/demo/settings", { zone: ZONE })).status, 200);
+  const random = randomFrom(9);
+  const now = Date.now() - 10 * MINUTE;
+  const visitors = [null, ...Array.from({ length: 9 }, () => hex(16))];
+  const events = Array.from({ length: 400 }, () => randomEvent(random, visitors, now));
+  for (const e of events) {
+    if (!e.visitor && e.values.device === "unknown") e.values.device = "server";
+    if (e.page && random(4) === 0) {
+      e.page = "https://shop.example/a;b:c\\d";
+      if (e.values.page) e.values.page = e.page;
+      if (e.values.referrer === "shop.example") e.values.referrer = "";
+    }
+  }
+  await send(server, random, events);
+  await until(async () => {
+    const balance = await apiJson(server, "/v1/balance");
+    return balance.sites.demo.counted === events.length;
+  }, `${events.length} events counted`);
+
+  const today = localDay(now);
+  const sources = { folded: 0, raw: 0 };
+  for (let i = 0; i < 60; i++) {
+    const { n, text, matches } = randomFilters(random, events);
+    const first = today - random(7);
+    const end = first + 1 + random(6);
+    const cut = i % 3 === 0 ? 37 * MINUTE : 0; // not a whole day: raw
+    const from = first * DAY - 345 * MINUTE + cut;
+    const to = end * DAY - 345 * MINUTE;
+    const some = events.filter((e) => e.day >= first && e.day < end && matches(e));
+    // An event near the cut may fall on either side of it, by what the way took.
+    if (some.some((e) => Math.abs(e.at - from) < MINUTE)) continue;
+    const inRange = some.filter((e) => e.at >= from);
+    const source = n === 1 && (!cut || inRange.length === some.length) ? "folded" : "raw";
+    const query = `from=${from}&to=${to}&tz=${ZONE}&filter=${encodeURIComponent(text)}`;
+    const names = Object.fromEntries(
+      NAMES.map((name) => [name, inRange.filter((e) => e.name === name).length]).filter(
+        ([, count]) => count,
+      ),
+    );
+    const totals = await apiJson(server, `/v1/sites/demo/totals?${query}`);
+    assert.deepEqual(totals.events, names, text);
+    assert.equal(totals.visitors, visitorsOf(inRange), text);
+    assert.equal(totals.filter, text);
+    if (!cut || n > 1) assert.equal(totals.source, source);
+    if (totals.source === "raw") {
+      assert.equal(totals.complete, true);
+      assert.equal(totals.progress.at(-1), 100);
+    }
+    sources[totals.source]++;
+
+    for (const event of [undefined, "page"]) {
+      const series = await apiJson(
+        server,
+        `/v1/sites/demo/timeseries?${query}&grain=day${event ? `&event=${event}` : ""}`,
+      );
+      assert.equal(series.source, totals.source);
+      assert.deepEqual(
+        series.points,
+        Array.from({ length: end - first }, (_, nth) => {
+          const of = inRange.filter((e) => e.day === first + nth && (!event || e.name === event));
+          const t0 = (first + nth) * DAY - 345 * MINUTE;
+          return { t: t0, events: of.length, visitors: visitorsOf(of) };
+        }),
+        `${text} ${event}`,
+      );
+    }
+    const hours = await apiJson(server, `/v1/sites/demo/timeseries?${query}&grain=hour`);
+    assert.equal(hours.source, "raw");
+    assert.equal(
+      hours.points.reduce((sum, point) => sum + point.events, 0),
+      inRange.length,
+    );
+  }
+  assert.ok(sources.folded > 5 && sources.raw > 5, JSON.stringify(sources));
+
+  // As a table, both ways.
+  const text = encodeURIComponent("device:mobile;browser:safari");
+  for (const filter of ["device:mobile", text]) {
+    const path = `/v1/sites/demo/timeseries?filter=${filter}&tz=${ZONE}&to=${(today + 1) * DAY - 345 * MINUTE}`;
+    const { points } = await apiJson(server, path);
+    const table = (await api(server, `${path}&format=csv`)).text;
+    assert.equal(
+      table,
+      ["t,events,visitors", ...points.map((p) => `${p.t},${p.events},${p.visitors}`), ""].join(
+        "\r\n",
+      ),
+    );
+  }
+  const pairs = (await api(server, `/v1/sites/demo/totals?filter=${text}&format=csv`)).text;
+  assert.match(pairs, /^name,value\r\n[^]*source,raw\r\n/);
+});
+
+test("what is wrong with a filter is named", async (t) => {
+  const server = await start(t, transport);
+  for (const filter of [
+    "",
+    "page",
+    "page:",
+    ":x",
+    "colour:red",
+    "device:phone",
+    "browser:netscape",
+    "country:gr",
+    "language:english",
+    "referrer:https://x/",
+    "page:/a;",
+    "page:/a;page:/b",
+    "page:/a\\x",
+    "page:/a\\",
+    "device:mobile;browser:safari;language:de;country:GR;page:/a",
+  ])
+    for (const report of ["totals", "timeseries"]) {
+      const answer = await api(
+        server,
+        `/v1/sites/demo/${report}?filter=${encodeURIComponent(filter)}`,
+      );
+      assert.equal(answer.status, 400, filter);
+      assert.equal(answer.json().error.field, "filter", filter);
+    }
+  const wide = await api(
+    server,
+    "/v1/sites/demo/timeseries?filter=page:/a&grain=minute&from=2024-01-01&to=2024-01-10",
+  );
+  assert.equal(wide.json().error.field, "grain");
+});
+
 test("what is wrong with a breakdown is named", async (t) => {
   const server = await start(t, transport);
   for (const [query, field] of [

@@ -283,6 +283,88 @@ static void compare_breakdown(struct rig *rig, bool shop, enum cb_dim dim, const
     cb_snapshot_end(&snapshot);
 }
 
+struct name_sums {
+    uint32_t ids[5];
+    uint64_t events[5];
+};
+
+static void add_name(void *user, uint32_t name_id, uint64_t events) {
+    struct name_sums *sums = user;
+    unsigned i = 0;
+    while (sums->ids[i] != name_id) {
+        i++;
+        assert_true(i < 5);
+    }
+    sums->events[i] += events;
+}
+
+/* One value alone, by days. */
+static void compare_filtered(struct rig *rig, bool shop, enum cb_dim dim, const char *name,
+                             int32_t first, int32_t end) {
+    static struct want wants[PAGES + 10];
+    size_t n = recount(shop, dim, NULL, 0, INT32_MAX, wants);
+    const char *value = random_below(10) && n > 0 ? wants[random_below((unsigned)n)].value : "?";
+    const struct cb_filter filter = {dim, cb_str_of(value)};
+    struct cb_snapshot *snapshot;
+    uint32_t name_id = CB_NAME_ID_ALL;
+    uint64_t events[4], visitors[4], sum = 0;
+    int32_t bounds[5] = {first, first + (end - first) / 3, first + (end - first) / 2, end - 1, end};
+    struct name_sums sums = {.ids = {0}};
+    bool lower_bound;
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    uint32_t site = rig_site_id(snapshot, shop ? "shop" : "demo");
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(cb_snapshot_name(snapshot, site, cb_str_of(names[i]), &sums.ids[i]), 0);
+        name_id = name && strcmp(name, names[i]) == 0 ? sums.ids[i] : name_id;
+    }
+    assert_int_equal(cb_snapshot_filtered(snapshot, site, &filter, name_id, bounds, 4, events,
+                                          visitors, &lower_bound, add_name, &sums),
+                     0);
+    assert_false(lower_bound);
+    for (unsigned b = 0; b < 4; b++) {
+        struct want want = {.value = value};
+        n = recount(shop, dim, name, bounds[b], bounds[b + 1], wants);
+        for (size_t i = 0; i < n; i++) {
+            want = strcmp(wants[i].value, value) == 0 ? wants[i] : want;
+        }
+        assert_int_equal(events[b], want.events);
+        assert_int_equal(visitors[b], want.visitors);
+        sum += want.events;
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        sum -= sums.events[i];
+    }
+    assert_int_equal(sum, 0);
+    cb_snapshot_end(&snapshot);
+}
+
+/* The rule for one event is the fold's. */
+static void compare_matches(void) {
+    for (size_t i = 0; i < n_marks; i++) {
+        const struct mark *mark = &marks[i];
+        struct cb_envelope envelope = {
+            .bot = mark->bot, .device = mark->device, .browser = mark->browser};
+        struct cb_event event = rig_event(1, mark->name);
+        memcpy(envelope.language, mark->language, sizeof(envelope.language));
+        memcpy(envelope.country, mark->country, sizeof(envelope.country));
+        event.page = cb_str_of(mark->page);
+        event.referrer = cb_str_of(mark->referrer);
+        for (unsigned k = 0; k < 4; k++) {
+            if (strcmp(mark->name, "onTrigger") == 0 &&
+                strcmp(mark->trigger, triggers[k].id) == 0) {
+                event.props = cb_str_of(triggers[k].props);
+            }
+        }
+        for (unsigned dim = 0; dim < CB_DIM_COUNT; dim++) {
+            const char *value = value_of(mark, (enum cb_dim)dim);
+            struct cb_filter filter = {(enum cb_dim)dim, cb_str_of(value)};
+            assert_int_equal(cb_filter_matches(&filter, &envelope, &event), *value != 0);
+            filter.value = CB_STR("?");
+            assert_false(cb_filter_matches(&filter, &envelope, &event));
+        }
+    }
+}
+
 static void set_zone(struct rig *rig, const char *site, const char *zone) {
     struct cb_control control = {.op = CB_CONTROL_SETTINGS,
                                  .made_ms = 1000,
@@ -331,7 +413,10 @@ static void test_breakdowns_against_a_recount(void **state) {
         size_t limit = random_below(2) ? 1 + random_below(PAGES) : 1000;
         compare_breakdown(rig, random_below(2), (enum cb_dim)random_below(CB_DIM_COUNT), name,
                           first, end, limit);
+        compare_filtered(rig, random_below(2), (enum cb_dim)random_below(CB_DIM_COUNT), name, first,
+                         end);
     }
+    compare_matches();
     for (unsigned i = 0; i < 3; i++) {
         cb_zone_close(&zone[i]);
     }
