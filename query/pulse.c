@@ -43,7 +43,7 @@ int cb_pulse_read(struct cb_pulse *pulse, struct cb_snapshot *snapshot, uint32_t
 }
 
 static void bucket(struct cb_json *json, const char *key, int64_t minute, uint64_t events,
-                   uint64_t visitors) {
+                   struct cb_distinct visitors) {
     cb_json_key(json, key);
     cb_json_object_begin(json);
     cb_json_key(json, "t");
@@ -51,7 +51,7 @@ static void bucket(struct cb_json *json, const char *key, int64_t minute, uint64
     cb_json_key(json, "events");
     cb_json_uint(json, events);
     cb_json_key(json, "visitors");
-    cb_json_uint(json, visitors);
+    cb_json_uint(json, visitors.n);
 }
 
 void cb_pulse_json(const struct cb_pulse *pulse, int64_t now_ms, struct cb_json *json) {
@@ -59,7 +59,7 @@ void cb_pulse_json(const struct cb_pulse *pulse, int64_t now_ms, struct cb_json 
     cb_json_key(json, "t");
     cb_json_int(json, now_ms);
     cb_json_key(json, "online");
-    cb_json_uint(json, pulse->online);
+    cb_json_uint(json, pulse->online.n);
     bucket(json, "minute", pulse->minute - 1, pulse->events[0], pulse->visitors[0]);
     cb_json_object_end(json);
     bucket(json, "current", pulse->minute, pulse->events[1], pulse->visitors[1]);

@@ -12,10 +12,13 @@ enum { CB_PULSE_ONLINE_MINUTES = 5 };
 struct cb_pulse {
     int64_t minute; /* the one under way when this was read; 0: never */
     char zone[CB_ZONE_MAX + 1];
-    int64_t day_from, day_to;        /* minutes, of the day under way in the site's zone */
-    uint64_t events[2], visitors[2]; /* of the minute before this one, and of this one */
-    uint64_t day_events, day_visitors, day_sessions;
-    uint64_t online; /* visitors with an event in this minute or the five before it */
+    int64_t day_from, day_to; /* minutes, of the day under way in the site's zone */
+    /* Of the minute before this one, and of this one. What is so new is known exactly. */
+    uint64_t events[2];
+    struct cb_distinct visitors[2];
+    uint64_t day_events, day_sessions;
+    struct cb_distinct day_visitors;
+    struct cb_distinct online; /* with an event in this minute or the five before it */
 };
 
 /* Whether the numbers may be others now although no event came. */

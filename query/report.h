@@ -117,6 +117,12 @@ static inline enum cb_refusal cb_report_failed(int rc) {
     return rc == CB_EINVAL ? CB_REFUSE_BAD_REQUEST : CB_REFUSE_INTERNAL;
 }
 
+/* For the reports of events and visitors (reports/totals.c): widens the ends of the span to whole
+ * quarter hours where minutes are not kept. Errors: CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_report_fit(struct cb_report_ctx *ctx);
+/* Writes visitors (null where nothing is known), and visitors_exact: false where it is not. */
+void cb_report_distinct(struct cb_json *json, const struct cb_distinct *visitors);
+
 /* For the reports about visits (reports/visits.c): widens the span to whole quarter hours, which
  * their rollups stand in; writes site, from, to and tz; writes a histogram of milliseconds as
  * count, p50_ms, p90_ms, p99_ms (null without any) and buckets: [highest value, n] each. */

@@ -53,6 +53,7 @@ struct cb_fold_ctx {
     bool counted;         /* the verdict; set by the fold `seen` */
     uint32_t name_id;     /* set by the fold `counts` */
     uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
+    bool newcomer;    /* … which has just been given: nothing of the visitor was counted before */
     bool noted;       /* the record is in the timeline of this visitor: */
     uint32_t noted_site, noted_ordinal;
     struct cb_fold_seen seen; /* each is its fold's */

@@ -54,19 +54,45 @@ struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64
     return key;
 }
 
-struct cb_key cb_key_count(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket) {
+struct cb_key cb_key_count(uint32_t site, uint32_t day, uint32_t name_id) {
     struct cb_key key;
     cb_key_init(&key);
     cb_key_u32(&key, site);
+    cb_key_u32(&key, day);
     cb_key_u32(&key, name_id);
-    cb_key_u8(&key, grain);
-    cb_key_u32(&key, bucket);
     return key;
 }
 
-struct cb_key cb_key_unique(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket,
+struct cb_key cb_key_minute(uint32_t quarter, uint32_t site, uint32_t name_id, uint8_t minute,
                             uint32_t chunk) {
-    struct cb_key key = cb_key_count(site, name_id, grain, bucket);
+    struct cb_key key;
+    cb_key_init(&key);
+    cb_key_u32(&key, quarter);
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, name_id);
+    cb_key_u8(&key, minute);
+    cb_key_u32(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_unique_hour(uint32_t hour, uint32_t site, uint32_t name_id, uint32_t chunk) {
+    struct cb_key key;
+    cb_key_init(&key);
+    cb_key_u32(&key, hour);
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, name_id);
+    cb_key_u32(&key, chunk);
+    return key;
+}
+
+struct cb_key cb_key_unique_day(uint32_t site, uint32_t quarter, uint8_t quarters, uint32_t name_id,
+                                uint32_t chunk) {
+    struct cb_key key;
+    cb_key_init(&key);
+    cb_key_u32(&key, site);
+    cb_key_u32(&key, quarter);
+    cb_key_u8(&key, quarters);
+    cb_key_u32(&key, name_id);
     cb_key_u32(&key, chunk);
     return key;
 }

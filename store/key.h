@@ -99,9 +99,12 @@ struct cb_key cb_key_name(uint32_t site, struct cb_str name);
 struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]);
 struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]);
 struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64_t chunk);
-struct cb_key cb_key_count(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket);
-struct cb_key cb_key_unique(uint32_t site, uint32_t name_id, uint8_t grain, uint32_t bucket,
+struct cb_key cb_key_count(uint32_t site, uint32_t day, uint32_t name_id);
+struct cb_key cb_key_minute(uint32_t quarter, uint32_t site, uint32_t name_id, uint8_t minute,
                             uint32_t chunk);
+struct cb_key cb_key_unique_hour(uint32_t hour, uint32_t site, uint32_t name_id, uint32_t chunk);
+struct cb_key cb_key_unique_day(uint32_t site, uint32_t quarter, uint8_t quarters, uint32_t name_id,
+                                uint32_t chunk);
 struct cb_key cb_key_ordinal(uint32_t site, const uint8_t visitor[16]);
 struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal);
 struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal);

@@ -1,59 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/ordinal_set.h"
 
-static int list_to_bitmap(struct cb_views *views, struct cb_row *row) {
-    uint16_t offsets[CB_ORDINAL_SET_LIST_MAX];
-    size_t n = row->len / 2;
-    for (size_t i = 0; i < n; i++) {
-        offsets[i] = cb_be16_get(row->data + 2 * i);
+static int list_to_bitmap(struct cb_views *views, struct cb_row *row, size_t head) {
+    uint8_t bitmap[CB_ORDINAL_SET_BYTES] = {0};
+    for (size_t at = head; at < row->len; at += 2) {
+        uint16_t offset = cb_be16_get(row->data + at);
+        bitmap[offset / 8 % CB_ORDINAL_SET_BYTES] |= (uint8_t)(1u << offset % 8);
     }
-    int rc = cb_row_resize(views, row, CB_ORDINAL_SET_BYTES);
-    if (rc != 0) {
-        return rc;
+    int rc = cb_row_resize(views, row, head + sizeof(bitmap));
+    if (rc == 0) {
+        memcpy(row->data + head, bitmap, sizeof(bitmap));
     }
-    memset(row->data, 0, CB_ORDINAL_SET_BYTES);
-    for (size_t i = 0; i < n; i++) {
-        row->data[offsets[i] / 8] |= (uint8_t)(1u << offsets[i] % 8);
-    }
-    return 0;
+    return rc;
 }
 
-static int add_to_list(struct cb_views *views, struct cb_row *row, uint16_t offset) {
-    size_t low = 0, high = row->len / 2;
+size_t cb_u16_list_find(const uint8_t *list, size_t n, uint16_t value) {
+    size_t low = 0, high = n;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        uint16_t there = cb_be16_get(row->data + 2 * middle);
-        if (there == offset) {
-            return 0;
-        }
-        if (there < offset) {
+        if (cb_be16_get(list + 2 * middle) < value) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    size_t behind = row->len - 2 * low;
+    return low;
+}
+
+int cb_u16_list_insert(struct cb_views *views, struct cb_row *row, size_t at, uint16_t value) {
+    size_t behind = row->len - at;
     int rc = cb_row_resize(views, row, row->len + 2);
     if (rc == 0) {
-        memmove(row->data + 2 * low + 2, row->data + 2 * low, behind);
-        cb_be16_put(row->data + 2 * low, offset);
+        memmove(row->data + at + 2, row->data + at, behind);
+        cb_be16_put(row->data + at, value);
     }
     return rc;
 }
 
-int cb_ordinal_set_add(struct cb_views *views, struct cb_row *row, uint16_t offset) {
-    if (row->len != CB_ORDINAL_SET_BYTES) {
-        if (row->len / 2 < CB_ORDINAL_SET_LIST_MAX) {
-            return add_to_list(views, row, offset);
+int cb_ordinal_set_add_behind(struct cb_views *views, struct cb_row *row, size_t head,
+                              uint16_t offset) {
+    if (row->len - head != CB_ORDINAL_SET_BYTES) {
+        size_t n = (row->len - head) / 2, at = 0;
+        if (n > 0) {
+            at = cb_u16_list_find(row->data + head, n, offset);
         }
-        int rc = list_to_bitmap(views, row);
+        if (at < n && cb_be16_get(row->data + head + 2 * at) == offset) {
+            return 0;
+        }
+        if (n < CB_ORDINAL_SET_LIST_MAX) {
+            return cb_u16_list_insert(views, row, head + 2 * at, offset);
+        }
+        int rc = list_to_bitmap(views, row, head);
         if (rc != 0) {
             return rc;
         }
     }
-    uint8_t bit = (uint8_t)(1u << offset % 8);
-    if (!(row->data[offset / 8] & bit)) {
-        row->data[offset / 8] |= bit;
+    uint8_t *byte = row->data + head + offset / 8, bit = (uint8_t)(1u << offset % 8);
+    if (!(*byte & bit)) {
+        *byte |= bit;
         cb_row_touch(row);
     }
     return 0;

@@ -23,8 +23,20 @@ static inline uint16_t cb_ordinal_set_offset(uint32_t ordinal) {
     return (uint16_t)(ordinal & ((1u << CB_ORDINAL_SET_BITS) - 1));
 }
 
-/* Adds to the chunk that stands in a row. Errors: CB_ENOMEM. The fold's thread. */
-CB_MUST_USE int cb_ordinal_set_add(struct cb_views *views, struct cb_row *row, uint16_t offset);
+/* Adds to the chunk that stands in a row, behind `head` bytes of the row's own. Errors: CB_ENOMEM.
+ * The fold's thread. */
+CB_MUST_USE int cb_ordinal_set_add_behind(struct cb_views *views, struct cb_row *row, size_t head,
+                                          uint16_t offset);
+CB_MUST_USE static inline int cb_ordinal_set_add(struct cb_views *views, struct cb_row *row,
+                                                 uint16_t offset) {
+    return cb_ordinal_set_add_behind(views, row, 0, offset);
+}
+
+/* Of n ascending u16 the first that is not below value, as an index; and one put into a row in
+ * front of a byte. */
+size_t cb_u16_list_find(const uint8_t *list, size_t n, uint16_t value);
+CB_MUST_USE int cb_u16_list_insert(struct cb_views *views, struct cb_row *row, size_t at,
+                                   uint16_t value);
 
 /* Adds a chunk's ordinals to a bitmap of its own: bit i of word w is offset 64 w + i. Pure. Errors:
  * CB_ECORRUPT. */

@@ -92,8 +92,11 @@ void cb_snapshot_sites(struct cb_snapshot *snapshot,
 /* An event's name as it stands in the views of one site. */
 enum {
     CB_NAME_ID_ALL = 0,
-    CB_NAME_ID_SESSIONS = 1
-}; /* all events together; sessions, counted at their start */
+    CB_NAME_ID_SESSIONS = 1,
+    CB_NAME_ID_NEWCOMERS = 0x40000000
+}; /* all events together; sessions, counted at their start; visitors on the day that they came
+    * first
+    */
 /* Errors: CB_ENOENT: no such event was counted. */
 CB_MUST_USE int cb_snapshot_name(struct cb_snapshot *snapshot, uint32_t site, struct cb_str name,
                                  uint32_t *name_id);
@@ -101,11 +104,36 @@ CB_MUST_USE int cb_snapshot_name(struct cb_snapshot *snapshot, uint32_t site, st
 void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
                        bool (*each)(void *user, uint32_t name_id, struct cb_str name), void *user);
 
+/* From which minutes on the views know more than quarter hours of events, and days of visitors. */
+struct cb_kept {
+    int64_t minutes_from;  /* single minutes: from the last 48 hours of the journal on */
+    int64_t quarters_from; /* visitors by quarter hour: from the last 35 days of the journal on */
+};
+/* Errors here and below: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_snapshot_kept(struct cb_snapshot *snapshot, struct cb_kept *out);
+
+/* How many different visitors there were. */
+enum cb_known {
+    CB_KNOWN,         /* exactly so many */
+    CB_KNOWN_BY_DAYS, /* the site's days that lie in the range, or over its edge but with their
+                         middle in it, had so many; quarter hours of then are not kept */
+    CB_UNKNOWN,       /* … and there is no such day, or the range is shorter than one: 0 */
+};
+struct cb_distinct {
+    uint64_t n;
+    enum cb_known known;
+};
+
 /* Counts for n buckets: bucket i is [bounds[i], bounds[i+1]), bounds ascending, n+1 of them. events
- * (and visitors, the exact number of different visitors, unless NULL) hold n. Errors: CB_ENOMEM. */
+ * (and visitors, unless NULL) hold n. Bounds are whole quarter hours, or lie where minutes are
+ * kept; of others the quarter hour that they cut counts in the bucket that it begins in. */
 CB_MUST_USE int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
                                    const int64_t *bounds, size_t n, uint64_t *events,
-                                   uint64_t *visitors);
+                                   struct cb_distinct *visitors);
+/* How many events of each name [from, to) has, by the ids of names; bounds as above. */
+enum { CB_NAME_IDS = 1003 }; /* ids of names are below */
+CB_MUST_USE int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
+                                   int64_t to, uint64_t sums[CB_NAME_IDS]);
 
 struct cb_visitor {
     uint8_t visitor[CB_VISITOR_BYTES];

@@ -56,6 +56,35 @@ enum {
     CB_NAME_ID_FIRST = 2,
     CB_NAMES_MAX = 1000, /* names of a site; further ones are counted as CB_NAME_OTHER */
 
+    CB_HOUR_QUARTERS = 60 / CB_QUARTER_MINUTES,
+    CB_DAY_QUARTERS = 24 * CB_HOUR_QUARTERS,
+    CB_DAY_MINUTES = 24 * 60,
+
+    /* counts: a sorted list of u8 quarter · u32 events, or a u32 for each quarter once that is
+       smaller */
+    CB_COUNT_ENTRY_BYTES = 5,
+    CB_COUNT_ALL_BYTES = 4 * CB_DAY_QUARTERS,
+    CB_COUNT_ENTRIES_MAX = CB_COUNT_ALL_BYTES / CB_COUNT_ENTRY_BYTES,
+
+    /* minutes: u32 events, then the set of their visitors; the chunk of events without a visitor,
+       as a u32 */
+    CB_MINUTE_HEAD_BYTES = 4,
+    CB_MINUTE_NO_VISITOR = -1,
+
+    /* unique_hours: smaller chunks, a list of u16: offset · 4 bits of quarters; or four bitmaps, of
+       a quarter each */
+    CB_HOUR_CHUNK_BITS = 11,
+    CB_HOUR_PLANE_BYTES = (1 << CB_HOUR_CHUNK_BITS) / 8,
+    CB_HOUR_BITMAP_BYTES = CB_HOUR_QUARTERS * CB_HOUR_PLANE_BYTES,
+    CB_HOUR_LIST_MAX = CB_HOUR_BITMAP_BYTES / 2 - 1,
+
+    /* unique_days: no day of any zone is longer (Troll: 26 hours) */
+    CB_ZONE_DAY_QUARTERS_MAX = 26 * CB_HOUR_QUARTERS,
+
+    /* days of the journal for which these are kept, besides the one at hand */
+    CB_MINUTES_KEPT_DAYS = 2,
+    CB_HOURS_KEPT_DAYS = 35,
+
     CB_VISITOR_ID = 0,
     CB_VISITOR_FIRST_SEEN = 16,
     CB_VISITOR_LAST_SEEN = 24,
@@ -148,5 +177,13 @@ enum {
 };
 
 #define CB_NAME_OTHER "(other)"
+
+/* The first minutes (since 1970) that `minutes` and `unique_hours` hold on a day of the journal. */
+static inline int64_t cb_minutes_kept_from(int64_t day) {
+    return day > CB_MINUTES_KEPT_DAYS ? (day - CB_MINUTES_KEPT_DAYS) * CB_DAY_MINUTES : 0;
+}
+static inline int64_t cb_hours_kept_from(int64_t day) {
+    return day > CB_HOURS_KEPT_DAYS ? (day - CB_HOURS_KEPT_DAYS) * CB_DAY_MINUTES : 0;
+}
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sweep.h"
 
+#include <stdlib.h>
+
+#include "store/rows.h"
 #include "store/sweep_sessions.h"
 #include "store/sweep_timeline.h"
 #include "store/trim.h"
@@ -131,6 +134,52 @@ static int forget_producers(struct cb_views *views, uint32_t day, uint32_t rows_
     return rc;
 }
 
+/* Notes that rows of minutes and hours begin to go, in the batch that the first ones go with: so a
+ * reader never takes what is going for what never was. */
+static int note_series(struct cb_views *views, uint32_t day) {
+    struct cb_key key = cb_key_meta(CB_META_SERIES_DAY);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
+    rc = rc == 0 ? cb_row_resize(views, row, 4) : rc;
+    if (rc == 0) {
+        cb_be32_put(row->data, day);
+    }
+    return rc;
+}
+
+/* Rows of a table whose keys begin with a u32 of time below `before`: they stand in front.
+ * *rows_left is 0 when more may be left. */
+static int forget_front(struct cb_views *views, enum cb_table table, int64_t before,
+                        uint32_t *rows_left) {
+    struct cb_key *keys = malloc(*rows_left * sizeof(*keys));
+    struct cb_key first = {.len = 0};
+    uint32_t n = 0, i = 0;
+    if (!keys) {
+        return CB_ENOMEM;
+    }
+    cb_key_u32(&first, 0);
+    int rc = collect(views, table, &first, 0, keys, *rows_left, &n);
+    while (rc == 0 && i < n && cb_be32_get(keys[i].bytes) < before) {
+        rc = delete_row(views, table, &keys[i++]);
+    }
+    *rows_left -= i;
+    free(keys);
+    return rc;
+}
+
+static int forget_series(struct cb_views *views, uint32_t day, uint32_t rows_left, bool *done) {
+    int rc = note_series(views, day);
+    if (rc == 0) {
+        rc = forget_front(views, CB_TABLE_MINUTES, cb_minutes_kept_from(day) / CB_QUARTER_MINUTES,
+                          &rows_left);
+    }
+    if (rc == 0 && rows_left > 0) {
+        rc = forget_front(views, CB_TABLE_UNIQUE_HOURS, cb_hours_kept_from(day) / 60, &rows_left);
+    }
+    *done = rows_left > 0;
+    return rc;
+}
+
 int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     uint32_t rows_left = rows_max;
     *done = false;
@@ -143,6 +192,9 @@ int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool 
     }
     if (rc == 0 && *done) {
         rc = cb_sweep_sessions(views, day, rows_max, done);
+    }
+    if (rc == 0 && *done) {
+        rc = forget_series(views, day, rows_max, done);
     }
     return rc == 0 && *done ? note_swept(views, day) : rc;
 }

@@ -31,7 +31,9 @@ enum { CB_VIEWS_VERSION = 3 };
     X(CB_TABLE_SEEN_DAYS, "seen_days")                                                             \
     X(CB_TABLE_SEEN_CHUNKS, "seen_chunks")                                                         \
     X(CB_TABLE_COUNTS, "counts")                                                                   \
-    X(CB_TABLE_UNIQUES, "uniques")                                                                 \
+    X(CB_TABLE_MINUTES, "minutes")                                                                 \
+    X(CB_TABLE_UNIQUE_HOURS, "unique_hours")                                                       \
+    X(CB_TABLE_UNIQUE_DAYS, "unique_days")                                                         \
     X(CB_TABLE_ORDINALS, "ordinals")                                                               \
     X(CB_TABLE_VISITORS, "visitors")                                                               \
     X(CB_TABLE_RECENT, "recent")                                                                   \
@@ -56,13 +58,6 @@ enum cb_table {
         CB_TABLE_COUNT
 };
 
-/* Grains of counts and uniques: the unit of `bucket` in their keys. */
-enum cb_grain { CB_GRAIN_MINUTE = 0, CB_GRAIN_HOUR = 1, CB_GRAIN_DAY = 2, CB_GRAIN_COUNT = 3 };
-/* Minutes of a bucket. */
-static inline uint32_t cb_grain_minutes(enum cb_grain grain) {
-    return grain == CB_GRAIN_MINUTE ? 1 : grain == CB_GRAIN_HOUR ? 60 : 1440;
-}
-
 /* Rows of the table meta. */
 enum {
     CB_META_POSITION = 0,
@@ -70,6 +65,7 @@ enum {
     CB_META_SWEPT_DAY = 2,
     CB_META_TRIMMED = 3,
     CB_META_SESSIONS_AT = 7, /* where the sweep of sessions stands */
+    CB_META_SERIES_DAY = 24, /* the day whose sweep of minutes and hours began last */
 };
 
 struct cb_views;

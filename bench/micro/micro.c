@@ -14,10 +14,8 @@ static const struct {
     const char *name;
     void (*run)(bool quick);
 } arrows[] = {
-    {"beacon", cb_micro_beacon},
-    {"frame", cb_micro_frame},
-    {"journal", cb_micro_journal},
-    {"fold", cb_micro_fold},
+    {"beacon", cb_micro_beacon}, {"frame", cb_micro_frame},   {"journal", cb_micro_journal},
+    {"fold", cb_micro_fold},     {"series", cb_micro_series},
 };
 
 uint64_t cb_micro_cpu_ns(void) {
@@ -49,7 +47,8 @@ int main(int argc, char **argv) {
         } else if (argv[i][0] != '-' && !only) {
             only = argv[i];
         } else {
-            fprintf(stderr, "usage: chatbeacon-micro [--quick] [beacon|frame|journal|fold]\n");
+            fprintf(stderr,
+                    "usage: chatbeacon-micro [--quick] [beacon|frame|journal|fold|series]\n");
             return 2;
         }
     }

@@ -44,5 +44,6 @@ void cb_micro_beacon(bool quick);
 void cb_micro_frame(bool quick);
 void cb_micro_journal(bool quick);
 void cb_micro_fold(bool quick);
+void cb_micro_series(bool quick);
 
 #endif

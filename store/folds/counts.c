@@ -1,33 +1,96 @@
 /* SPDX-License-Identifier: MIT
- * counts.c: how many events of each name in each minute, hour and day (UTC), and which names there
- * are.
+ * counts.c: how many events of each name in each quarter hour, and which names there are.
  *
- * Three grains, so that any range of whole minutes is a few runs of keys: days inside, hours and
- * minutes at the edges. */
+ * A day (UTC) of a name is one row, and a site's names of a day stand together: so an event's two
+ * counts mostly fall on one page, and a report over days reads one run of keys. Every zone's hours
+ * and days are whole quarter hours. Minutes stand in minutes.c, for as long as they are kept. */
 #include "store/folds/folds.h"
 #include "store/reader.h"
 #include "store/rows.h"
 
-int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id, uint32_t minute,
-                  uint64_t n) {
-    for (unsigned grain = 0; grain < CB_GRAIN_COUNT; grain++) {
-        struct cb_key key = cb_key_count(site, name_id, (uint8_t)grain,
-                                         minute / cb_grain_minutes((enum cb_grain)grain));
-        struct cb_row *row;
-        int rc = cb_views_row(views, CB_TABLE_COUNTS, &key, &row);
-        if (rc == 0 && row->len == 0) {
-            rc = cb_row_resize(views, row, 8);
+static int change_at(uint8_t *p, int64_t change) {
+    int64_t sum = (int64_t)cb_be32_get(p) + change;
+    if (sum < 0 || sum > UINT32_MAX) {
+        return CB_ECORRUPT;
+    }
+    cb_be32_put(p, (uint32_t)sum);
+    return 0;
+}
+
+static int list_to_all(struct cb_views *views, struct cb_row *row) {
+    uint8_t all[CB_COUNT_ALL_BYTES] = {0};
+    for (size_t at = 0; at < row->len; at += CB_COUNT_ENTRY_BYTES) {
+        if (row->data[at] >= CB_DAY_QUARTERS) {
+            return CB_ECORRUPT;
         }
-        if (rc == 0 && row->len != 8) {
-            rc = CB_ECORRUPT;
+        memcpy(all + 4 * row->data[at], row->data + at + 1, 4);
+    }
+    int rc = cb_row_resize(views, row, sizeof(all));
+    if (rc == 0) {
+        memcpy(row->data, all, sizeof(all));
+    }
+    return rc;
+}
+
+/* Where the entry of a quarter stands in a list, or belongs. Most come in order: from the end. */
+static size_t find_entry(const struct cb_row *row, uint8_t quarter) {
+    size_t at = row->len;
+    while (at > 0 && row->data[at - CB_COUNT_ENTRY_BYTES] >= quarter) {
+        at -= CB_COUNT_ENTRY_BYTES;
+    }
+    return at;
+}
+
+/* An entry of nothing goes: only a session that moves takes any away. */
+static int change_entry(struct cb_views *views, struct cb_row *row, size_t at, int64_t change) {
+    int rc = change_at(row->data + at + 1, change);
+    if (rc != 0 || cb_be32_get(row->data + at + 1) > 0) {
+        cb_row_touch(row);
+        return rc;
+    }
+    memmove(row->data + at, row->data + at + CB_COUNT_ENTRY_BYTES,
+            row->len - at - CB_COUNT_ENTRY_BYTES);
+    return cb_row_resize(views, row, row->len - CB_COUNT_ENTRY_BYTES);
+}
+
+static int change_row(struct cb_views *views, struct cb_row *row, uint8_t quarter, int64_t change) {
+    if (row->len != CB_COUNT_ALL_BYTES) {
+        if (row->len % CB_COUNT_ENTRY_BYTES != 0) {
+            return CB_ECORRUPT;
         }
+        size_t at = find_entry(row, quarter);
+        if (at < row->len && row->data[at] == quarter) {
+            return change_entry(views, row, at, change);
+        }
+        if (row->len / CB_COUNT_ENTRY_BYTES < CB_COUNT_ENTRIES_MAX) {
+            size_t behind = row->len - at;
+            int rc = cb_row_resize(views, row, row->len + CB_COUNT_ENTRY_BYTES);
+            if (rc != 0) {
+                return rc;
+            }
+            memmove(row->data + at + CB_COUNT_ENTRY_BYTES, row->data + at, behind);
+            row->data[at] = quarter;
+            cb_be32_put(row->data + at + 1, 0);
+            return change_at(row->data + at + 1, change);
+        }
+        int rc = list_to_all(views, row);
         if (rc != 0) {
             return rc;
         }
-        cb_be64_put(row->data, cb_be64_get(row->data) + n);
-        cb_row_touch(row);
     }
-    return 0;
+    cb_row_touch(row);
+    return change_at(row->data + 4 * quarter, change);
+}
+
+int cb_counts_change(struct cb_views *views, uint32_t site, uint32_t name_id, uint32_t minute,
+                     int change) {
+    struct cb_key key = cb_key_count(site, minute / CB_DAY_MINUTES, name_id);
+    struct cb_row *row;
+    int rc = cb_views_row(views, CB_TABLE_COUNTS, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    return change_row(views, row, (uint8_t)(minute / CB_QUARTER_MINUTES % CB_DAY_QUARTERS), change);
 }
 
 /* The id of a name, made at its first counted event. */
@@ -79,10 +142,10 @@ static int on_event(struct cb_fold_ctx *ctx) {
         rc = cb_sites_set_state(ctx->views, ctx->site, &state);
     }
     if (rc == 0) {
-        rc = cb_counts_add(ctx->views, ctx->site, CB_NAME_ID_ALL, ctx->minute, 1);
+        rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_ALL, ctx->minute, 1);
     }
     if (rc == 0) {
-        rc = cb_counts_add(ctx->views, ctx->site, ctx->name_id, ctx->minute, 1);
+        rc = cb_counts_change(ctx->views, ctx->site, ctx->name_id, ctx->minute, 1);
     }
     return rc;
 }

@@ -11,8 +11,8 @@
 #include "store/visit.h"
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
-    cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_uniques, cb_fold_fields,
-    cb_fold_timeline, cb_fold_settings, cb_fold_audit, cb_fold_dimensions;
+    cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_minutes, cb_fold_uniques,
+    cb_fold_fields, cb_fold_timeline, cb_fold_settings, cb_fold_audit, cb_fold_dimensions;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
@@ -28,11 +28,6 @@ CB_MUST_USE int cb_sites_set_state(struct cb_views *views, uint32_t site,
 /* settings: what a site goes by; the defaults where it was given none. zone lives until the batch
  * ends; origins and page, which no fold needs, are left empty. */
 CB_MUST_USE int cb_sites_settings(struct cb_views *views, uint32_t site, struct cb_settings *out);
-
-/* settings: the day of the site's zone, as it is set at this place in the journal, that a minute
- * lies in. */
-CB_MUST_USE int cb_sites_day(struct cb_views *views, uint32_t site, uint32_t minute,
-                             struct cb_day *out);
 
 /* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
 CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);
@@ -51,9 +46,12 @@ CB_MUST_USE int cb_fields_forget(struct cb_views *views, uint32_t site, uint32_t
 CB_MUST_USE int cb_search_change(struct cb_views *views, uint32_t site, uint32_t ordinal,
                                  unsigned field, struct cb_str before, struct cb_str after);
 
-/* counts: adds n to a name's counts in the minute, in each grain. */
-CB_MUST_USE int cb_counts_add(struct cb_views *views, uint32_t site, uint32_t name_id,
-                              uint32_t minute, uint64_t n);
+/* counts: changes how many a name has in the minute's quarter hour; minutes: in the minute itself,
+ * while it is kept, without a visitor. What is taken away was there. */
+CB_MUST_USE int cb_counts_change(struct cb_views *views, uint32_t site, uint32_t name_id,
+                                 uint32_t minute, int change);
+CB_MUST_USE int cb_minutes_change(struct cb_fold_ctx *ctx, uint32_t name_id, uint32_t minute,
+                                  int change);
 
 /* visits: a session is now `after` and was `before` (NULL: it was not). more: besides its end and
  * number of events something else has changed, too. */

@@ -140,10 +140,10 @@ static int add_session(struct cb_fold_ctx *ctx) {
 
 /* Sessions are counted in the minute of their start, which a late event may move. */
 static int count_start(struct cb_fold_ctx *ctx, const struct cb_visit *visit, int change) {
-    int64_t minute = visit->start_ms / 60000;
-    return cb_counts_add(ctx->views, ctx->site, CB_NAME_ID_SESSIONS,
-                         minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX,
-                         (uint64_t)(int64_t)change);
+    int64_t start = visit->start_ms / 60000;
+    uint32_t minute = start < UINT32_MAX ? (uint32_t)start : UINT32_MAX;
+    int rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, minute, change);
+    return rc == 0 ? cb_minutes_change(ctx, CB_NAME_ID_SESSIONS, minute, change) : rc;
 }
 
 /* Writes the session at hand, and takes it from what it was to what it is in all that sums up

@@ -96,17 +96,4 @@ int cb_sites_settings(struct cb_views *views, uint32_t site, struct cb_settings 
     return 0;
 }
 
-int cb_sites_day(struct cb_views *views, uint32_t site, uint32_t minute, struct cb_day *out) {
-    struct cb_settings settings;
-    struct cb_zone *zone;
-    int rc = cb_sites_settings(views, site, &settings);
-    if (rc == 0) {
-        rc = cb_zones_get(cb_views_zones(views), settings.zone, &zone);
-    }
-    if (rc == 0) {
-        *out = cb_zone_day(zone, minute);
-    }
-    return rc;
-}
-
 const struct cb_fold_ops cb_fold_settings = {.name = "settings", .control = on_control};

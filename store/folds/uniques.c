@@ -1,14 +1,88 @@
 /* SPDX-License-Identifier: MIT
- * uniques.c: which visitors had an event of each name in each minute, hour and day: exact sets, no
- * sketches. The sets are cut in chunks (ordinal_set.h). */
+ * uniques.c: which visitors had an event of each name, by quarter hour (for 35 days of the journal)
+ * and by day in the site's zone (kept): exact sets, no sketches. And which visitors came for the
+ * first time, by day.
+ *
+ * A visitor is a dense ordinal, so a set is cut in chunks (ordinal_set.h), which active visitors
+ * share. The four quarters of an hour are one row: who is there in two of them costs two
+ * bytes, not a row. A day's key says when it begins and how long it is, so readers need not know
+ * which zone the site had then. */
 #include "store/folds/folds.h"
 #include "store/ordinal_set.h"
 #include "store/reader.h"
+#include "store/rows.h"
+#include "store/sweep.h"
 
-static int add(struct cb_views *views, const struct cb_key *key, uint16_t offset) {
+static int hour_to_bitmaps(struct cb_views *views, struct cb_row *row) {
+    uint8_t planes[CB_HOUR_BITMAP_BYTES] = {0};
+    for (size_t at = 0; at < row->len; at += 2) {
+        uint16_t entry = cb_be16_get(row->data + at), offset = entry >> CB_HOUR_QUARTERS;
+        for (unsigned quarter = 0; quarter < CB_HOUR_QUARTERS; quarter++) {
+            if (entry >> quarter & 1) {
+                planes[quarter * CB_HOUR_PLANE_BYTES + offset / 8 % CB_HOUR_PLANE_BYTES] |=
+                    (uint8_t)(1u << offset % 8);
+            }
+        }
+    }
+    int rc = cb_row_resize(views, row, sizeof(planes));
+    if (rc == 0) {
+        memcpy(row->data, planes, sizeof(planes));
+    }
+    return rc;
+}
+
+static int add_to_hour(struct cb_views *views, struct cb_row *row, uint16_t offset,
+                       unsigned quarter) {
+    if (row->len != CB_HOUR_BITMAP_BYTES) {
+        uint16_t entry = (uint16_t)(offset << CB_HOUR_QUARTERS);
+        uint16_t bit = (uint16_t)(1u << quarter);
+        size_t n = row->len / 2, at = n > 0 ? cb_u16_list_find(row->data, n, entry) : 0;
+        uint16_t there = at < n ? cb_be16_get(row->data + 2 * at) : 0;
+        if (at < n && there >> CB_HOUR_QUARTERS == offset) {
+            if (!(there & bit)) {
+                cb_be16_put(row->data + 2 * at, there | bit);
+                cb_row_touch(row);
+            }
+            return 0;
+        }
+        if (n < CB_HOUR_LIST_MAX) {
+            return cb_u16_list_insert(views, row, 2 * at, entry | bit);
+        }
+        int rc = hour_to_bitmaps(views, row);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    uint8_t *byte = row->data + quarter * CB_HOUR_PLANE_BYTES + offset / 8;
+    uint8_t bit = (uint8_t)(1u << offset % 8);
+    if (!(*byte & bit)) {
+        *byte |= bit;
+        cb_row_touch(row);
+    }
+    return 0;
+}
+
+static int add_hour(struct cb_fold_ctx *ctx, uint32_t name_id) {
+    struct cb_key key = cb_key_unique_hour(ctx->minute / 60, ctx->site, name_id,
+                                           ctx->ordinal >> CB_HOUR_CHUNK_BITS);
     struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_UNIQUES, key, &row);
-    return rc == 0 ? cb_ordinal_set_add(views, row, offset) : rc;
+    int rc = cb_views_row(ctx->views, CB_TABLE_UNIQUE_HOURS, &key, &row);
+    return rc == 0
+               ? add_to_hour(ctx->views, row, (uint16_t)(ctx->ordinal % (1u << CB_HOUR_CHUNK_BITS)),
+                             ctx->minute / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS)
+               : rc;
+}
+
+static int add_day(struct cb_fold_ctx *ctx, uint32_t name_id) {
+    /* Whole quarter hours in every zone since 1972. */
+    int64_t first = ctx->day.from > 0 ? ctx->day.from / CB_QUARTER_MINUTES : 0;
+    int64_t quarters = ctx->day.to / CB_QUARTER_MINUTES - first;
+    struct cb_key key = cb_key_unique_day(ctx->site, (uint32_t)first,
+                                          (uint8_t)(quarters < UINT8_MAX ? quarters : UINT8_MAX),
+                                          name_id, cb_ordinal_set_chunk(ctx->ordinal));
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_UNIQUE_DAYS, &key, &row);
+    return rc == 0 ? cb_ordinal_set_add(ctx->views, row, cb_ordinal_set_offset(ctx->ordinal)) : rc;
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -16,19 +90,16 @@ static int on_event(struct cb_fold_ctx *ctx) {
         return 0;
     }
     const uint32_t ids[] = {CB_NAME_ID_ALL, ctx->name_id};
-    uint32_t chunk = cb_ordinal_set_chunk(ctx->ordinal);
-    uint16_t offset = cb_ordinal_set_offset(ctx->ordinal);
-    for (unsigned i = 0; i < 2; i++) {
-        for (unsigned grain = 0; grain < CB_GRAIN_COUNT; grain++) {
-            uint32_t bucket = ctx->minute / cb_grain_minutes((enum cb_grain)grain);
-            struct cb_key key = cb_key_unique(ctx->site, ids[i], (uint8_t)grain, bucket, chunk);
-            int rc = add(ctx->views, &key, offset);
-            if (rc != 0) {
-                return rc;
-            }
-        }
+    bool hours = ctx->minute >= cb_hours_kept_from(cb_sweep_day(ctx->journal_ms));
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < 2; i++) {
+        rc = hours ? add_hour(ctx, ids[i]) : 0;
+        rc = rc == 0 ? add_day(ctx, ids[i]) : rc;
     }
-    return 0;
+    if (rc == 0 && ctx->newcomer) {
+        rc = add_day(ctx, CB_NAME_ID_NEWCOMERS);
+    }
+    return rc;
 }
 
 const struct cb_fold_ops cb_fold_uniques = {.name = "uniques", .event = on_event};

@@ -22,6 +22,7 @@ static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
     int rc = cb_sites_state(ctx->views, ctx->site, &state);
     if (rc == 0) {
         ctx->ordinal = state.n_visitors++;
+        ctx->newcomer = true;
         rc = cb_sites_set_state(ctx->views, ctx->site, &state);
     }
     if (rc == 0) {

@@ -29,3 +29,5 @@ cb_e2e_test(live_inproc live "CB_TRANSPORT=inproc")
 cb_e2e_test(live_ipc live "CB_TRANSPORT=ipc")
 cb_e2e_test(visitors_inproc visitors "CB_TRANSPORT=inproc")
 cb_e2e_test(visitors_ipc visitors "CB_TRANSPORT=ipc")
+# Under a clock of its own.
+cb_e2e_test(series series "CB_FAULT_SHIM=$<TARGET_FILE:resources_shim>")

@@ -146,7 +146,7 @@ struct found {
     struct cb_db_txn *txn;
     struct site *sites[SITES_MAX];                           /* by id */
     uint32_t names[SITES_MAX][NAMES_MAX + CB_NAME_ID_FIRST]; /* id to name */
-    uint64_t counts[SITES_MAX][NAMES_MAX + CB_NAME_ID_FIRST][CB_GRAIN_COUNT];
+    uint64_t counts[SITES_MAX][NAMES_MAX + CB_NAME_ID_FIRST];
     uint64_t visitors[SITES_MAX], producers;
     const char *wrong; /* the first that differs */
 };
@@ -177,13 +177,17 @@ static void find_name(struct found *found, struct cb_str key, struct cb_str valu
 }
 
 static void find_count(struct found *found, struct cb_str key, struct cb_str value) {
-    const uint8_t *p = (const uint8_t *)key.p;
-    uint32_t name = key.len == 13 ? cb_be32_get(p + 4) : UINT32_MAX;
-    if (name >= NAMES_MAX + CB_NAME_ID_FIRST || p[8] >= CB_GRAIN_COUNT || value.len != 8) {
+    uint32_t name = key.len == 12 ? cb_be32_get((const uint8_t *)key.p + 8) : UINT32_MAX;
+    bool all = value.len == CB_COUNT_ALL_BYTES;
+    size_t step = all ? 4 : CB_COUNT_ENTRY_BYTES;
+    if (name >= NAMES_MAX + CB_NAME_ID_FIRST || value.len % step != 0) {
         found->wrong = "a count";
         return;
     }
-    found->counts[site_id(key)][name][p[8]] += cb_be64_get((const uint8_t *)value.p);
+    for (size_t at = 0; at < value.len; at += step) {
+        const uint8_t *p = (const uint8_t *)value.p + at + (all ? 0 : 1);
+        found->counts[site_id(key)][name] += cb_be32_get(p);
+    }
 }
 
 static void find_book(struct found *found, struct cb_str key, struct cb_str value) {
@@ -267,22 +271,17 @@ static void walk_table(struct found *found, enum cb_table table,
 
 static void compare_site(struct found *found, uint32_t id) {
     const struct site *site = found->sites[id];
-    uint64_t all[CB_GRAIN_COUNT] = {0}, visitors = 0, producers = 0;
+    uint64_t all = 0, visitors = 0, producers = 0;
     for (uint32_t name = CB_NAME_ID_FIRST; name < NAMES_MAX + CB_NAME_ID_FIRST; name++) {
         uint32_t number = found->names[id][name];
         uint64_t expected = number > 0 ? site->counts[number - 1] : 0;
-        for (unsigned grain = 0; grain < CB_GRAIN_COUNT; grain++) {
-            all[grain] += found->counts[id][name][grain];
-            if (found->counts[id][name][grain] != expected) {
-                found->wrong = "the counts of a name";
-            }
+        all += found->counts[id][name];
+        if (found->counts[id][name] != expected) {
+            found->wrong = "the counts of a name";
         }
     }
-    for (unsigned grain = 0; grain < CB_GRAIN_COUNT; grain++) {
-        if (all[grain] != site->counted ||
-            found->counts[id][CB_NAME_ID_ALL][grain] != site->counted) {
-            found->wrong = "the counts of a site";
-        }
+    if (all != site->counted || found->counts[id][CB_NAME_ID_ALL] != site->counted) {
+        found->wrong = "the counts of a site";
     }
     for (size_t i = 0; i < VISITORS_MAX; i++) {
         visitors += site->visitors[i];

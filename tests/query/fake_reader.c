@@ -165,8 +165,23 @@ void cb_snapshot_names(struct cb_snapshot *snapshot, uint32_t site,
             return;
 }
 
+int cb_snapshot_kept(struct cb_snapshot *snapshot, struct cb_kept *out) {
+    *out = snapshot->reader->kept;
+    return 0;
+}
+
+int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
+                       uint64_t sums[CB_NAME_IDS]) {
+    const int64_t bounds[] = {from, to};
+    int rc = 0;
+    for (uint32_t id = 0; !rc && id < CB_NAME_IDS; id++)
+        rc = cb_snapshot_series(snapshot, site, id, bounds, 1, &sums[id], NULL);
+    return rc;
+}
+
 int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
-                       const int64_t *bounds, size_t n, uint64_t *events, uint64_t *visitors) {
+                       const int64_t *bounds, size_t n, uint64_t *events,
+                       struct cb_distinct *visitors) {
     const struct cb_reader *reader = snapshot->reader;
     if (reader->series_rc)
         return reader->series_rc;
@@ -184,7 +199,7 @@ int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t nam
             seen |= UINT64_C(1) << event->visitor;
         }
         if (visitors)
-            visitors[i] = (uint64_t)__builtin_popcountll(seen);
+            visitors[i] = (struct cb_distinct){(uint64_t)__builtin_popcountll(seen), reader->known};
     }
     return 0;
 }

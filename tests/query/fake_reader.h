@@ -68,9 +68,11 @@ struct cb_reader {
     atomic_uint exports;         /* calls of cb_snapshot_export */
     int begin_rc;                /* what cb_snapshot_begin returns */
     int series_rc;               /* what cb_snapshot_series returns */
-    uint32_t scanned;            /* visitors looked at by the last list */
-    atomic_int open;             /* snapshots that were begun and not ended */
-    bool trimmed;                /* older records are gone */
+    struct cb_kept kept;
+    enum cb_known known; /* … of all visitors */
+    uint32_t scanned;    /* visitors looked at by the last list */
+    atomic_int open;     /* snapshots that were begun and not ended */
+    bool trimmed;        /* older records are gone */
 };
 
 enum { FAKE_DEMO = 1, FAKE_SHOP = 2, FAKE_POSITION = 4711 };

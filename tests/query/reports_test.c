@@ -162,6 +162,33 @@ static void totals_say_when_names_are_left_out(void **state) {
     free(many);
 }
 
+/* Where minutes are gone ranges are whole quarter hours; where quarters of visitors are, it says
+ * so. */
+static void what_is_not_kept(void **state) {
+    (void)state;
+    reader.kept = (struct cb_kept){105, 105};
+    assert_report(cb_report_totals, "from=6060000&to=6240000",
+                  "{\"site\":\"demo\",\"from\":5400000,\"to\":6300000,\"tz\":\"UTC\","
+                  "\"events\":{\"onClick\":4,\"onMaximize\":1},\"visitors\":2,\"sessions\":2}");
+    assert_report(cb_report_totals, "from=6060000&to=6360000",
+                  "{\"site\":\"demo\",\"from\":5400000,\"to\":6360000,\"tz\":\"UTC\","
+                  "\"events\":{\"onClick\":4,\"onMaximize\":1},\"visitors\":2,\"sessions\":2}");
+    assert_refused(cb_report_series, "from=6240000&to=6360000&grain=minute", "",
+                   CB_REFUSE_BAD_REQUEST, "grain");
+    assert_report(cb_report_series, "from=6300000&to=6360000&grain=minute",
+                  "{\"site\":\"demo\",\"grain\":\"minute\",\"tz\":\"UTC\",\"from\":6300000,"
+                  "\"to\":6360000,\"points\":[{\"t\":6300000,\"events\":0,\"visitors\":0}]}");
+    reader.known = CB_KNOWN_BY_DAYS;
+    assert_report(cb_report_totals, "from=6300000&to=12000000",
+                  "{\"site\":\"demo\",\"from\":6300000,\"to\":12000000,\"tz\":\"UTC\","
+                  "\"events\":{\"set\":1},\"visitors\":1,\"visitors_exact\":false,\"sessions\":1}");
+    reader.known = CB_UNKNOWN;
+    assert_report(
+        cb_report_series, "from=6240000&to=6360000&grain=hour",
+        "{\"site\":\"demo\",\"grain\":\"hour\",\"tz\":\"UTC\",\"from\":5400000,\"to\":6360000,"
+        "\"points\":[{\"t\":3600000,\"events\":5,\"visitors\":null,\"visitors_exact\":false}]}");
+}
+
 static void series(void **state) {
     (void)state;
     assert_report(
@@ -441,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(totals, setup),
         cmocka_unit_test_setup(totals_say_when_names_are_left_out, setup),
+        cmocka_unit_test_setup(what_is_not_kept, setup),
         cmocka_unit_test_setup(series, setup),
         cmocka_unit_test_setup(an_unknown_event_gives_zeros, setup),
         cmocka_unit_test_setup(a_failing_snapshot_is_internal, setup),

@@ -541,31 +541,31 @@ static void test_time_before_1970(void **state) {
     event.age_ms = day_ms;
     assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
     rig_fold(rig);
-    assert_int_equal(rig_count(rig, "demo", "onClick", 0, 1, NULL), 1);
+    assert_int_equal(rig_count(rig, "demo", "onClick", 0, 1440, NULL), 1);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_exactly_once),
-        RIG_TEST(test_first_payload_wins),
+        RIG_STOPPED_TEST(test_exactly_once),
+        RIG_STOPPED_TEST(test_first_payload_wins),
         RIG_TEST(test_lost_shrinks),
         RIG_TEST(test_books_without_site),
-        RIG_TEST(test_ranges),
-        RIG_TEST(test_many_visitors),
-        RIG_TEST(test_sessions),
+        RIG_STOPPED_TEST(test_ranges),
+        RIG_STOPPED_TEST(test_many_visitors),
+        RIG_STOPPED_TEST(test_sessions),
         RIG_TEST(test_visitor_list),
         RIG_TEST(test_write_order),
         RIG_TEST(test_long_field),
-        RIG_TEST(test_restart),
+        RIG_STOPPED_TEST(test_restart),
         RIG_TEST(test_rebuild),
-        RIG_TEST(test_names_are_capped),
+        RIG_STOPPED_TEST(test_names_are_capped),
         RIG_TEST(test_token),
         RIG_TEST(test_export),
         RIG_TEST(test_seen_expires),
         RIG_TEST(test_seen_expires_in_steps),
         RIG_TEST(test_export_large_frame),
         RIG_TEST(test_export_rare_site),
-        RIG_TEST(test_time_before_1970),
+        RIG_STOPPED_TEST(test_time_before_1970),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

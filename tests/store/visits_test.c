@@ -334,19 +334,6 @@ static struct mark random_mark(void) {
                          .bot = random_below(16) == 0};
 }
 
-static void rebuild_is_identical(struct rig *rig) {
-    char out[4096] = "";
-    struct cb_opts opts = {.data = rig->dir, .to = "", .from = "", .map = RIG_MAP_BYTES};
-    char *sentence = NULL;
-    FILE *file = fmemopen(out, sizeof(out) - 1, "w");
-    assert_int_equal(cb_folder_write_format(rig->dir), 0);
-    rig_close(rig);
-    assert_int_equal(cb_rebuild(&opts, file, &sentence), 0);
-    fclose(file);
-    assert_non_null(strstr(out, "identical: "));
-    rig_open(rig);
-}
-
 static void test_random(void **state) {
     struct rig *rig = *state;
     uint64_t seq = 0;
@@ -373,7 +360,7 @@ static void test_random(void **state) {
     }
     compare_ranges(rig, wall_ms());
     compare_ranges(rig, wall_ms() - 10 * day_ms);
-    rebuild_is_identical(rig);
+    rig_rebuild_is_identical(rig);
     compare_sums(rig, 0, UINT32_MAX / 15 * 15);
     cb_clock_replace(NULL);
 }
@@ -491,7 +478,7 @@ static void test_many_sessions(void **state) {
         pass_ms(day_ms);
     }
     assert_int_equal(dump(rig, CB_TABLE_SESSIONS, NULL), 1);
-    rebuild_is_identical(rig);
+    rig_rebuild_is_identical(rig);
     cb_clock_replace(NULL);
     cb_buf_fini(&rows);
 }

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/audience.h"
+
+#include "store/counter.h"
+
+int cb_audience_open(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
+                     struct cb_audience *out) {
+    *out = (struct cb_audience){.site = site, .name_id = name_id};
+    cb_ordinals_init(&out->set);
+    int rc = cb_snapshot_kept(snapshot, &out->kept);
+    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_MINUTES, &out->minutes) : rc;
+    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_UNIQUE_HOURS, &out->hours) : rc;
+    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_UNIQUE_DAYS, &out->days) : rc;
+    if (rc != 0) {
+        cb_audience_close(out);
+    }
+    return rc;
+}
+
+void cb_audience_close(struct cb_audience *audience) {
+    cb_walk_close(&audience->days);
+    cb_walk_close(&audience->hours);
+    cb_walk_close(&audience->minutes);
+    cb_ordinals_fini(&audience->set);
+}
+
+/* ---- quarter hours and minutes ---- */
+
+/* [from, to) lies in one quarter hour. */
+static int add_minutes(struct cb_audience *audience, int64_t from, int64_t to) {
+    enum { MINUTE = 12, CHUNK = 13, LEN = 17 };
+    int64_t quarter = cb_quarter_down(from), begin = quarter * CB_QUARTER_MINUTES;
+    struct cb_key key = cb_key_minute((uint32_t)quarter, audience->site, audience->name_id,
+                                      (uint8_t)(from - begin), 0);
+    struct cb_walk *walk = &audience->minutes;
+    int rc = cb_walk_to(walk, &key);
+    while (rc == 0 && cb_walk_at(walk, &key, MINUTE)) {
+        const uint8_t *p = (const uint8_t *)walk->key.p;
+        if (walk->key.len != LEN || walk->value.len < CB_MINUTE_HEAD_BYTES) {
+            return CB_ECORRUPT;
+        }
+        if (begin + p[MINUTE] >= to) {
+            return 0;
+        }
+        uint32_t chunk = cb_be32_get(p + CHUNK);
+        if (chunk != (uint32_t)CB_MINUTE_NO_VISITOR) {
+            rc = cb_ordinals_add(&audience->set, chunk,
+                                 (struct cb_str){walk->value.p + CB_MINUTE_HEAD_BYTES,
+                                                 walk->value.len - CB_MINUTE_HEAD_BYTES});
+        }
+        rc = rc == 0 ? cb_walk_next(walk) : rc;
+    }
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+/* Who was there in the quarters of mask of an hour. */
+static int add_hour(struct cb_audience *audience, int64_t hour, unsigned mask) {
+    enum { CHUNK = 12, LEN = 16 };
+    struct cb_key key = cb_key_unique_hour((uint32_t)hour, audience->site, audience->name_id, 0);
+    struct cb_walk *walk = &audience->hours;
+    int rc = cb_walk_to(walk, &key);
+    while (rc == 0 && cb_walk_at(walk, &key, CHUNK)) {
+        if (walk->key.len != LEN) {
+            return CB_ECORRUPT;
+        }
+        rc = cb_ordinals_add_hour(&audience->set, cb_be32_get((const uint8_t *)walk->key.p + CHUNK),
+                                  walk->value, mask);
+        rc = rc == 0 ? cb_walk_next(walk) : rc;
+    }
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+/* [from, to) in quarter hours since 1970. */
+static int add_quarters(struct cb_audience *audience, int64_t from, int64_t to) {
+    int rc = 0;
+    while (rc == 0 && from < to) {
+        int64_t hour = from / CB_HOUR_QUARTERS;
+        unsigned mask = 0;
+        for (; from < to && from / CB_HOUR_QUARTERS == hour; from++) {
+            mask |= 1u << from % CB_HOUR_QUARTERS;
+        }
+        rc = add_hour(audience, hour, mask);
+    }
+    return rc;
+}
+
+/* A part of a quarter hour; by the rule of cb_counter_range where its minutes are gone. */
+static int add_part(struct cb_audience *audience, int64_t from, int64_t to) {
+    if (from >= to) {
+        return 0;
+    }
+    if (from >= audience->kept.minutes_from) {
+        return add_minutes(audience, from, to);
+    }
+    int64_t quarter = cb_quarter_down(from);
+    return from % CB_QUARTER_MINUTES == 0 ? add_quarters(audience, quarter, quarter + 1) : 0;
+}
+
+static int add_kept(struct cb_audience *audience, int64_t from, int64_t to) {
+    int64_t first = cb_quarter_up(from), last = cb_quarter_down(to);
+    if (first > last || from >= to) {
+        return add_part(audience, from, to);
+    }
+    int rc = add_part(audience, from, first * CB_QUARTER_MINUTES);
+    rc = rc == 0 ? add_quarters(audience, first, last) : rc;
+    return rc == 0 ? add_part(audience, last * CB_QUARTER_MINUTES, to) : rc;
+}
+
+/* ---- days ---- */
+
+struct cb_key cb_audience_from(const struct cb_audience *audience, int64_t from) {
+    int64_t quarter = cb_quarter_up(from);
+    return cb_key_unique_day(audience->site, quarter > 0 ? (uint32_t)quarter : 0, 0, 0, 0);
+}
+
+int cb_audience_day(struct cb_audience *audience, struct cb_key *at, int64_t end,
+                    struct cb_site_day *out) {
+    enum { SITE = 4, QUARTER = 4, QUARTERS = 8, LEN = 17 };
+    int rc = cb_walk_to(&audience->days, at);
+    if (rc != 0 || !cb_walk_at(&audience->days, at, SITE)) {
+        return rc != 0 ? rc : CB_ENOENT;
+    }
+    const uint8_t *p = (const uint8_t *)audience->days.key.p;
+    if (audience->days.key.len != LEN) {
+        return CB_ECORRUPT;
+    }
+    out->quarter = cb_be32_get(p + QUARTER);
+    out->quarters = p[QUARTERS];
+    out->from = (int64_t)out->quarter * CB_QUARTER_MINUTES;
+    out->to = out->from + out->quarters * CB_QUARTER_MINUTES;
+    *at = out->quarters < UINT8_MAX
+              ? cb_key_unique_day(audience->site, out->quarter, (uint8_t)(out->quarters + 1), 0, 0)
+              : cb_key_unique_day(audience->site, out->quarter + 1, 0, 0, 0);
+    return out->from < end ? 0 : CB_ENOENT;
+}
+
+int cb_audience_add_day(struct cb_audience *audience, const struct cb_site_day *day,
+                        uint32_t name_id, struct cb_ordinals *set) {
+    enum { CHUNK = 13 };
+    struct cb_key key = cb_key_unique_day(audience->site, day->quarter, day->quarters, name_id, 0);
+    struct cb_walk *walk = &audience->days;
+    int rc = cb_walk_to(walk, &key);
+    while (rc == 0 && cb_walk_at(walk, &key, CHUNK)) {
+        rc = cb_ordinals_add(set, cb_be32_get((const uint8_t *)walk->key.p + CHUNK), walk->value);
+        rc = rc == 0 ? cb_walk_next(walk) : rc;
+    }
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+/* How days lie to a range. */
+struct reach {
+    int64_t left, right; /* days reach in up to left, and out from right on */
+    size_t n;            /* days that were added */
+};
+
+/* Adds the days that lie in [from, to). half: also those over an edge whose middle lies in it. */
+static int add_days(struct cb_audience *audience, int64_t from, int64_t to, bool half,
+                    struct reach *out) {
+    const int64_t longest = CB_ZONE_DAY_QUARTERS_MAX * CB_QUARTER_MINUTES;
+    struct cb_key at = cb_audience_from(audience, from - longest);
+    struct cb_site_day day;
+    int rc;
+    *out = (struct reach){from, to, 0};
+    while ((rc = cb_audience_day(audience, &at, to, &day)) == 0) {
+        int64_t middle = (day.from + day.to) / 2;
+        bool inside = day.from >= from && day.to <= to;
+        if (inside || (half && middle >= from && middle < to)) {
+            rc = cb_audience_add_day(audience, &day, audience->name_id, &audience->set);
+            out->n++;
+        }
+        if (rc != 0) {
+            return rc;
+        }
+        if (day.from < from && day.to > out->left) {
+            out->left = day.to;
+        }
+        if (day.to > to && day.from < out->right) {
+            out->right = day.from;
+        }
+    }
+    /* One day may reach over both edges; of two zones' days one over each, and these meet. */
+    out->left = out->left < to ? out->left : to;
+    out->right = out->right > out->left ? out->right : out->left;
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+int cb_audience_range(struct cb_audience *audience, int64_t from, int64_t to,
+                      enum cb_known *known) {
+    enum {
+        SHORT = 20 * 60
+    }; /* less than a day of any zone: no days inside, none to stand for it */
+    struct reach reach = {to, to, 0};
+    int rc = 0;
+    cb_ordinals_clear(&audience->set);
+    *known = CB_KNOWN;
+    if (to - from >= SHORT || from < audience->kept.quarters_from) {
+        rc = add_days(audience, from, to, false, &reach);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    int64_t edge = from < reach.left ? from : reach.right;
+    if (edge < to && edge < audience->kept.quarters_from) {
+        *known = CB_UNKNOWN;
+        cb_ordinals_clear(&audience->set);
+        if (to - from >= SHORT) {
+            rc = add_days(audience, from, to, true, &reach);
+            *known = reach.n > 0 ? CB_KNOWN_BY_DAYS : CB_UNKNOWN;
+        }
+        return rc;
+    }
+    rc = add_kept(audience, from, reach.left);
+    return rc == 0 ? add_kept(audience, reach.right, to) : rc;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * audience.h: which visitors a range has: whole days of the site inside, and quarter hours (minutes
+ * in the last of them) where a day reaches over an edge. So a range is exact while its quarters are
+ * kept, and for ever where its edges are days of the site. One snapshot. */
+#ifndef CB_STORE_AUDIENCE_H
+#define CB_STORE_AUDIENCE_H
+
+#include "store/ordinals.h"
+#include "store/walk.h"
+
+struct cb_audience {
+    uint32_t site, name_id;
+    struct cb_kept kept;
+    struct cb_walk minutes, hours, days;
+    struct cb_ordinals set;
+};
+
+CB_MUST_USE int cb_audience_open(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
+                                 struct cb_audience *out);
+void cb_audience_close(struct cb_audience *audience);
+
+/* Puts the visitors of [from, to), minutes from 0 to UINT32_MAX, into audience->set; cheapest in
+ * ascending order. *known says what they are. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_audience_range(struct cb_audience *audience, int64_t from, int64_t to,
+                                  enum cb_known *known);
+
+/* A day of the site as it was when its events were folded. */
+struct cb_site_day {
+    uint32_t quarter;
+    uint8_t quarters;
+    int64_t from, to; /* minutes */
+};
+/* The first day at or behind *at (which stands for the site and a time: cb_audience_from) that
+ * begins before `end`; *at then stands behind it. Errors: CB_ENOENT when there is none. */
+struct cb_key cb_audience_from(const struct cb_audience *audience, int64_t from);
+CB_MUST_USE int cb_audience_day(struct cb_audience *audience, struct cb_key *at, int64_t end,
+                                struct cb_site_day *out);
+/* Adds the visitors that a name had on a day to a set. */
+CB_MUST_USE int cb_audience_add_day(struct cb_audience *audience, const struct cb_site_day *day,
+                                    uint32_t name_id, struct cb_ordinals *set);
+
+#endif
