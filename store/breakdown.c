@@ -174,6 +174,20 @@ static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan
 
 /* ---- the report ---- */
 
+/* By chunk, whether one of its values has a slot: popular values are old, so their numbers are low,
+ * and few chunks have all of them. NULL: out of memory. */
+static bool *wanted_chunks(const struct cb_dim_map *map, const uint32_t *slots, uint32_t *n) {
+    *n = (map->n_numbers >> CB_DIM_CHUNK_BITS) + 1;
+    bool *chunks = calloc(*n, sizeof(*chunks));
+    for (uint32_t number = 1; chunks && number <= map->n_numbers; number++) {
+        uint32_t index = cb_dim_index(map, number);
+        if (index != CB_DIM_NONE && slots[index] != 0) {
+            chunks[number >> CB_DIM_CHUNK_BITS] = true;
+        }
+    }
+    return chunks;
+}
+
 static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
                 const struct cb_dim_map *map, struct candidate *all, size_t n, size_t limit,
                 struct cb_breakdown *out) {
@@ -192,7 +206,11 @@ static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
     }
     if (rc == 0 && out->n > 0) {
         struct sets sets = {.map = map, .slots = slots};
-        rc = count_visitors(snapshot, scan, &sets, out);
+        struct cb_dim_scan some = *scan;
+        bool *chunks = wanted_chunks(map, slots, &some.n_chunks);
+        some.chunks = chunks;
+        rc = chunks ? count_visitors(snapshot, &some, &sets, out) : CB_ENOMEM;
+        free(chunks);
     }
     free(slots);
     return rc;
@@ -202,7 +220,8 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
                           uint32_t name_id, const struct cb_site_days *days, size_t limit,
                           struct cb_breakdown *out) {
     struct cb_dim_map map;
-    struct cb_dim_scan scan = {site, cb_dim_kind(dim), name_id, days->first, days->end};
+    const struct cb_dim_scan scan = {site, cb_dim_kind(dim), name_id, days->first, days->end, NULL,
+                                     0};
     *out = (struct cb_breakdown){0};
     int rc = cb_dim_map_init(&map, snapshot, site, dim);
     if (rc != 0) {

@@ -3,7 +3,13 @@
  * the members of all of them, one after another. */
 #include "store/dim_chunk.h"
 
-enum { HEAD = 1, ENTRY = 6, MEMBER = 4, APART = 255, ENTRIES_MAX = 1 << CB_DIM_CHUNK_BITS };
+enum {
+    HEAD = 1,
+    ENTRY = CB_DIM_ENTRY_BYTES,
+    MEMBER = 4,
+    APART = CB_DIM_APART,
+    ENTRIES_MAX = 1 << CB_DIM_CHUNK_BITS
+};
 
 static uint8_t *entry_at(struct cb_row *row, unsigned i) {
     return row->data + HEAD + (size_t)i * ENTRY;
@@ -11,18 +17,6 @@ static uint8_t *entry_at(struct cb_row *row, unsigned i) {
 
 static unsigned members_of(const uint8_t *entry) {
     return entry[1] == APART ? 0 : entry[1];
-}
-
-/* Whether the entries' members are what the row has behind them. */
-static bool is_sound(const uint8_t *data, size_t len) {
-    size_t n = len > 0 ? data[0] : 0, bytes = HEAD + n * ENTRY;
-    if (n == 0 || n > ENTRIES_MAX || bytes > len) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        bytes += MEMBER * members_of(data + HEAD + i * ENTRY);
-    }
-    return bytes == len;
 }
 
 /* Where an offset's entry is or would be, and where its members are. */
@@ -170,22 +164,12 @@ int cb_dim_chunk_add(struct cb_views *views, struct cb_row *row, uint8_t offset,
 
 int cb_dim_walk_init(struct cb_dim_walk *walk, struct cb_str row) {
     const uint8_t *data = (const uint8_t *)row.p;
-    if (!is_sound(data, row.len)) {
+    size_t n = row.len > 0 ? data[0] : 0, entries_end = HEAD + n * ENTRY;
+    if (n == 0 || n > ENTRIES_MAX || entries_end > row.len) {
         return CB_ECORRUPT;
     }
     walk->entry = data + HEAD;
-    walk->entries_end = walk->members = walk->entry + (size_t)data[0] * ENTRY;
+    walk->entries_end = walk->members = data + entries_end;
+    walk->end = data + row.len;
     return 0;
-}
-
-bool cb_dim_walk_next(struct cb_dim_walk *walk, struct cb_dim_entry *out) {
-    const uint8_t *entry = walk->entry;
-    if (entry == walk->entries_end) {
-        return false;
-    }
-    *out = (struct cb_dim_entry){entry[0], entry[1] == APART, cb_be32_get(entry + 2),
-                                 members_of(entry), walk->members};
-    walk->members += MEMBER * out->n;
-    walk->entry += ENTRY;
-    return true;
 }

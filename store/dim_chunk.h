@@ -33,17 +33,38 @@ struct cb_dim_entry {
     uint8_t offset;
     bool apart; /* its visitors stand in rows of their own */
     uint32_t events;
-    unsigned n;             /* visitors within the row */
+    unsigned n;             /* visitors within the row, at most 254 */
     const uint8_t *members; /* n × u32, big-endian */
 };
 
 /* Walks the values of a row, by their offsets. Pure. */
 struct cb_dim_walk {
-    const uint8_t *entry, *entries_end, *members;
+    const uint8_t *entry, *entries_end, *members, *end;
 };
+
+enum { CB_DIM_ENTRY_BYTES = 6, CB_DIM_APART = 255 };
+
 /* Errors: CB_ECORRUPT. */
 CB_MUST_USE int cb_dim_walk_init(struct cb_dim_walk *walk, struct cb_str row);
-/* False at the end. */
-bool cb_dim_walk_next(struct cb_dim_walk *walk, struct cb_dim_entry *out);
+/* False at the end, and where the row is cut short: cb_dim_walk_ended tells. */
+static inline bool cb_dim_walk_next(struct cb_dim_walk *walk, struct cb_dim_entry *out) {
+    const uint8_t *entry = walk->entry;
+    if (entry == walk->entries_end) {
+        return false;
+    }
+    unsigned n = entry[1] == CB_DIM_APART ? 0 : entry[1];
+    if ((size_t)(walk->end - walk->members) < 4 * (size_t)n) {
+        return false;
+    }
+    *out = (struct cb_dim_entry){entry[0], entry[1] == CB_DIM_APART, cb_be32_get(entry + 2), n,
+                                 walk->members};
+    walk->members += 4 * (size_t)n;
+    walk->entry += CB_DIM_ENTRY_BYTES;
+    return true;
+}
+/* Whether a walk went over all that the row has, and to its end. */
+static inline bool cb_dim_walk_ended(const struct cb_dim_walk *walk) {
+    return walk->entry == walk->entries_end && walk->members == walk->end;
+}
 
 #endif

@@ -166,23 +166,29 @@ enum {
     SET_KEY_BYTES = 21
 };
 
+static bool is_wanted(const struct cb_dim_scan *scan, uint32_t chunk) {
+    return !scan->chunks || (chunk < scan->n_chunks && scan->chunks[chunk]);
+}
+
 static int each_of_row(struct cb_dim_item *item, struct cb_str key, struct cb_str value,
                        int (*each)(void *user, const struct cb_dim_item *item), void *user) {
     const uint8_t *p = (const uint8_t *)key.p;
+    const struct cb_dim_scan *scan = item->scan;
+    const uint32_t chunk = cb_be32_get(p + CHUNK_AT);
     struct cb_dim_walk walk;
     item->name_id = cb_be32_get(p + NAME_AT);
     if (item->name_id == CB_NAME_ID_ALL || /* the day's counter */
-        (item->scan->name_id != CB_NAME_ID_ALL && item->scan->name_id != item->name_id)) {
+        (scan->name_id != CB_NAME_ID_ALL && scan->name_id != item->name_id) ||
+        !is_wanted(scan, chunk)) {
         return 0;
     }
     item->day = cb_day_get(p + DAY_AT);
-    uint32_t first = cb_be32_get(p + CHUNK_AT) << CB_DIM_CHUNK_BITS;
     int rc = cb_dim_walk_init(&walk, value);
     while (rc == 0 && cb_dim_walk_next(&walk, &item->entry)) {
-        item->number = first + item->entry.offset;
+        item->number = (chunk << CB_DIM_CHUNK_BITS) + item->entry.offset;
         rc = each(user, item);
     }
-    return rc;
+    return rc == 0 && !cb_dim_walk_ended(&walk) ? CB_ECORRUPT : rc;
 }
 
 /* Goes on from a row of another kind: to this kind's rows of the same day, or of the next. */
@@ -198,16 +204,19 @@ static int leap(struct cb_db_cursor *cursor, const struct cb_dim_scan *scan, str
 
 int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
                 int (*each)(void *user, const struct cb_dim_item *item), void *user) {
-    struct cb_dim_item item = {.snapshot = snapshot, .scan = scan};
+    struct cb_dim_item item = {.scan = scan};
     struct cb_key from = cb_key_dimension(scan->site, scan->first, (uint8_t)scan->kind, 0, 0);
-    struct cb_db_cursor *cursor;
+    struct cb_db_cursor *cursor = NULL;
     struct cb_str key, value;
     int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSIONS),
                                &cursor);
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        rc = cb_db_cursor_open(
+            snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSION_SETS), &item.sets);
     }
-    rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value);
+    if (rc == 0) {
+        rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value);
+    }
     while (rc == 0 && key.len == KEY_BYTES && memcmp(key.p, from.bytes, DAY_AT) == 0 &&
            cb_day_get((const uint8_t *)key.p + DAY_AT) < scan->end) {
         if ((unsigned char)key.p[KIND_AT] != scan->kind) {
@@ -217,48 +226,23 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
         rc = each_of_row(&item, key, value, each, user);
         rc = rc == 0 ? cb_db_next(cursor, &key, &value) : rc;
     }
+    cb_db_cursor_close(&item.sets);
     cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-static int or_chunk(uint32_t chunk, struct cb_str value, uint64_t *words, size_t n_words) {
-    uint64_t part[CB_ORDINAL_SET_WORDS] = {0};
-    int rc = cb_ordinal_set_or(value, part);
-    for (size_t i = 0; rc == 0 && i < CB_ORDINAL_SET_WORDS; i++) {
-        size_t at = (size_t)chunk * CB_ORDINAL_SET_WORDS + i;
-        if (part[i] != 0 && at >= n_words) {
-            return CB_ECORRUPT;
-        }
-        if (part[i] != 0) {
-            words[at] |= part[i];
-        }
-    }
-    return rc;
-}
-
 /* Those that stand in rows of their own. */
 static int or_apart(const struct cb_dim_item *item, uint64_t *words, size_t n_words) {
-    struct cb_snapshot *snapshot = item->snapshot;
     struct cb_key from = cb_key_dimension_set(
         item->scan->site, item->day, (uint8_t)item->scan->kind, item->name_id, item->number, 0);
-    struct cb_db_cursor *cursor;
     struct cb_str key, value;
-    int rc = cb_db_cursor_open(snapshot->txn,
-                               cb_views_table(snapshot->views, CB_TABLE_DIMENSION_SETS), &cursor);
-    if (rc != 0) {
-        return rc;
+    int rc = cb_db_seek(item->sets, cb_key_str(&from), &key, &value);
+    while (rc == 0 && key.len == SET_KEY_BYTES && memcmp(key.p, from.bytes, SET_CHUNK_AT) == 0) {
+        size_t at =
+            (size_t)cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT) * CB_ORDINAL_SET_WORDS;
+        rc = at < n_words ? cb_ordinal_set_or(value, words + at, n_words - at) : CB_ECORRUPT;
+        rc = rc == 0 ? cb_db_next(item->sets, &key, &value) : rc;
     }
-    for (rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value); rc == 0;
-         rc = cb_db_next(cursor, &key, &value)) {
-        if (key.len != SET_KEY_BYTES || memcmp(key.p, from.bytes, SET_CHUNK_AT) != 0) {
-            break;
-        }
-        rc = or_chunk(cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT), value, words, n_words);
-        if (rc != 0) {
-            break;
-        }
-    }
-    cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
 }
 
@@ -276,7 +260,12 @@ int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *wor
 uint64_t cb_dim_count(const uint64_t *words, size_t n) {
     uint64_t sum = 0;
     for (size_t i = 0; i < n; i++) {
-        sum += (uint64_t)__builtin_popcountll(words[i]);
+        /* Without the instruction, which not every machine has, the builtin is a call. */
+        uint64_t w = words[i];
+        w -= w >> 1 & UINT64_C(0x5555555555555555);
+        w = (w & UINT64_C(0x3333333333333333)) + (w >> 2 & UINT64_C(0x3333333333333333));
+        w = (w + (w >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+        sum += w * UINT64_C(0x0101010101010101) >> 56;
     }
     return sum;
 }

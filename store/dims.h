@@ -44,9 +44,11 @@ struct cb_dim_scan {
     unsigned kind;
     uint32_t name_id;
     int32_t first, end;
+    const bool *chunks; /* NULL, or by chunk (dim_chunk.h) whether its values are wanted at all */
+    uint32_t n_chunks;
 };
 struct cb_dim_item {
-    struct cb_snapshot *snapshot;
+    struct cb_db_cursor *sets; /* over dimension_sets */
     const struct cb_dim_scan *scan;
     int32_t day;
     uint32_t name_id;

@@ -114,7 +114,8 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
                          .visitors = visitors,
                          .each = each,
                          .user = user};
-    struct cb_dim_scan scan = {site, cb_dim_kind(filter->dim), name_id, bounds[0], bounds[n]};
+    const struct cb_dim_scan scan = {
+        site, cb_dim_kind(filter->dim), name_id, bounds[0], bounds[n], NULL, 0};
     memset(events, 0, n * sizeof(*events));
     memset(visitors, 0, n * sizeof(*visitors));
     int rc = cb_dim_map_init(&c.map, snapshot, site, filter->dim);

@@ -63,22 +63,27 @@ int cb_ordinal_set_add_behind(struct cb_views *views, struct cb_row *row, size_t
     return 0;
 }
 
-int cb_ordinal_set_or(struct cb_str value, uint64_t words[CB_ORDINAL_SET_WORDS]) {
+int cb_ordinal_set_or(struct cb_str value, uint64_t *words, size_t n) {
     const uint8_t *p = (const uint8_t *)value.p;
     if (value.len == CB_ORDINAL_SET_BYTES) {
-        for (unsigned w = 0; w < CB_ORDINAL_SET_WORDS; w++) {
+        for (size_t w = 0; w < CB_ORDINAL_SET_WORDS; w++) {
             uint64_t word; /* bit n of byte n / 8: little-endian */
             memcpy(&word, p + 8 * w, sizeof(word));
-            words[w] |= word;
+            if (w < n) {
+                words[w] |= word;
+            } else if (word != 0) {
+                return CB_ECORRUPT;
+            }
         }
         return 0;
     }
     if (value.len % 2 != 0 || value.len / 2 > CB_ORDINAL_SET_LIST_MAX) {
         return CB_ECORRUPT;
     }
+    n = n < CB_ORDINAL_SET_WORDS ? n : CB_ORDINAL_SET_WORDS;
     for (size_t i = 0; i < value.len / 2; i++) {
         uint16_t offset = cb_be16_get(p + 2 * i);
-        if (offset >> CB_ORDINAL_SET_BITS) {
+        if (offset / 64u >= n) {
             return CB_ECORRUPT;
         }
         words[offset / 64] |= UINT64_C(1) << offset % 64;

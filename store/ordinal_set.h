@@ -38,8 +38,9 @@ size_t cb_u16_list_find(const uint8_t *list, size_t n, uint16_t value);
 CB_MUST_USE int cb_u16_list_insert(struct cb_views *views, struct cb_row *row, size_t at,
                                    uint16_t value);
 
-/* Adds a chunk's ordinals to a bitmap of its own: bit i of word w is offset 64 w + i. Pure. Errors:
- * CB_ECORRUPT. */
-CB_MUST_USE int cb_ordinal_set_or(struct cb_str value, uint64_t words[CB_ORDINAL_SET_WORDS]);
+/* Adds a chunk's ordinals to a bitmap of n words (more than CB_ORDINAL_SET_WORDS are not looked
+ * at): bit i of word w is offset 64 w + i. Pure. Errors: CB_ECORRUPT, also where one lies behind
+ * it. */
+CB_MUST_USE int cb_ordinal_set_or(struct cb_str value, uint64_t *words, size_t n);
 
 #endif

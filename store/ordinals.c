@@ -91,7 +91,7 @@ static int touch(struct cb_ordinals *set, uint32_t number, struct cb_ordinals_ch
 int cb_ordinals_add(struct cb_ordinals *set, uint32_t number, struct cb_str chunk) {
     struct cb_ordinals_chunk *touched;
     int rc = touch(set, number, &touched);
-    return rc == 0 ? cb_ordinal_set_or(chunk, touched->words) : rc;
+    return rc == 0 ? cb_ordinal_set_or(chunk, touched->words, CB_ORDINAL_SET_WORDS) : rc;
 }
 
 static void or_planes(uint64_t *words, const uint8_t *planes, unsigned mask) {

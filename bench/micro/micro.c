@@ -15,7 +15,7 @@ static const struct {
     void (*run)(bool quick);
 } arrows[] = {
     {"beacon", cb_micro_beacon}, {"frame", cb_micro_frame},   {"journal", cb_micro_journal},
-    {"fold", cb_micro_fold},     {"series", cb_micro_series},
+    {"fold", cb_micro_fold},     {"series", cb_micro_series}, {"breakdown", cb_micro_breakdown},
 };
 
 uint64_t cb_micro_cpu_ns(void) {
@@ -47,8 +47,9 @@ int main(int argc, char **argv) {
         } else if (argv[i][0] != '-' && !only) {
             only = argv[i];
         } else {
-            fprintf(stderr,
-                    "usage: chatbeacon-micro [--quick] [beacon|frame|journal|fold|series]\n");
+            fprintf(
+                stderr,
+                "usage: chatbeacon-micro [--quick] [beacon|frame|journal|fold|series|breakdown]\n");
             return 2;
         }
     }

@@ -45,5 +45,6 @@ void cb_micro_frame(bool quick);
 void cb_micro_journal(bool quick);
 void cb_micro_fold(bool quick);
 void cb_micro_series(bool quick);
+void cb_micro_breakdown(bool quick);
 
 #endif

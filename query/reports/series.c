@@ -78,18 +78,19 @@ static int fit(struct cb_report_ctx *ctx, enum cb_grain grain) {
 
 enum cb_refusal cb_report_series(struct cb_report_ctx *ctx) {
     const char *event = cb_params_get(&ctx->params, "event");
+    const bool filtered = cb_params_get(&ctx->params, "filter") != NULL;
     enum cb_grain grain;
     struct cb_buckets buckets;
     if (event && !cb_event_name_valid(cb_str_of(event)))
         return cb_report_failed(cb_param_refuse(&ctx->error, "event", "this is no event's name"));
     int rc = cb_grain_parse(&ctx->params, &grain, &ctx->error);
-    if (!rc)
+    if (!rc && !filtered) /* raw events are counted to the minute */
         rc = fit(ctx, grain);
     if (!rc)
         rc = cb_buckets_init(&ctx->span, grain, &buckets, &ctx->error);
     if (rc)
         return cb_report_failed(rc);
-    if (cb_params_get(&ctx->params, "filter")) {
+    if (filtered) {
         enum cb_refusal refusal = cb_report_filtered_series(ctx, event, grain, &buckets);
         cb_buckets_fini(&buckets);
         return refusal;

@@ -49,6 +49,7 @@ static void assert_chunk(const struct cb_row *row) {
             chunk.found[entry.offset][ordinal] = true;
         }
     }
+    assert_true(cb_dim_walk_ended(&walk));
     for (unsigned i = 0; i < OFFSETS; i++) {
         n -= chunk.events[i] > 0;
         assert_memory_equal(chunk.found[i], chunk.member[i], sizeof(chunk.found[i]));
@@ -101,7 +102,7 @@ static bool walks_soundly(const void *data, size_t len) {
             sum += cb_be32_get(entry.members + 4 * i);
         }
     }
-    return sum != 1;
+    return cb_dim_walk_ended(&walk) && sum != 1;
 }
 
 static void test_a_spoiled_chunk_is_refused_or_sound(void **state) {
