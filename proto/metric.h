@@ -61,6 +61,11 @@
     X(FOLD_COMMITS, "chatbeacon_fold_commits_total", "counter", "Commits of the views.")           \
     X(OVERLAY_BYTES, "chatbeacon_overlay_bytes", "gauge",                                          \
       "Memory of the fresh fields that the views do not hold yet.")                                \
+    X(KEPT_ROWS, "chatbeacon_retention_rows_total", "counter",                                     \
+      "Rows of rollups dropped because their site keeps them no longer.")                          \
+    X(KEPT_PEOPLE, "chatbeacon_retention_people_total", "counter",                                 \
+      "Visitors whose fields were dropped because their site keeps them no longer.")               \
+    X(KEPT_BYTES, "chatbeacon_retention_bytes_total", "counter", "Bytes of all of these.")         \
     X(QUERY_REPORTS, "chatbeacon_query_reports_total", "counter", "Reports served.")               \
     X(LIVE_STREAMS, "chatbeacon_live_streams", "gauge", "Open live streams.")                      \
     X(LIVE_DROPPED, "chatbeacon_live_dropped_total", "counter",                                    \

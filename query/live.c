@@ -50,8 +50,9 @@ struct stream {
 struct site {
     struct site *next; /* of its slot */
     struct site *next_touched;
-    bool touched; /* has events in its tails */
-    bool changed; /* had events since its counts were read */
+    bool touched;      /* has events in its tails */
+    bool changed;      /* had events since its counts were read */
+    int64_t oldest_ms; /* who resumes gets nothing that was received before this */
     uint32_t id;
     char name[CB_SITE_MAX + 1];
     struct stream *streams;
@@ -305,9 +306,9 @@ static bool has_room(struct site *site, unsigned role, const struct cb_export_ro
 static int add_row(struct scan *scan, struct site *site, unsigned role,
                    const struct cb_export_row *row) {
     static const struct cb_row_rights rights[ROLES] = {
-        [CB_ROLE_VIEWER - 1] = {false, false},
-        [CB_ROLE_OPERATOR - 1] = {false, true},
-        [CB_ROLE_ADMIN - 1] = {true, true},
+        [CB_ROLE_VIEWER - 1] = {false, false, INT64_MIN, INT64_MIN},
+        [CB_ROLE_OPERATOR - 1] = {false, true, INT64_MIN, INT64_MIN},
+        [CB_ROLE_ADMIN - 1] = {true, true, INT64_MIN, INT64_MIN},
     };
     struct cb_tail *tail = &site->tails[role];
     size_t before = tail->bytes.len;
@@ -327,6 +328,8 @@ static bool take(void *user, const struct cb_export_row *row) {
     if (!site)
         return true;
     site->changed |= !scan->behind;
+    if (scan->behind && row->envelope->received_ms < site->oldest_ms)
+        return true;
     if (!site->touched) {
         site->touched = true;
         site->next_touched = scan->touched;
@@ -710,6 +713,7 @@ static int join(struct cb_live *live, struct cb_http_req *req, const struct cb_l
                               .left_turns = CB_LIVE_BEHIND_TURNS,
                               .left_bytes = CB_LIVE_BEHIND_BYTES,
                               .written_ms = live->now_ms};
+    site->oldest_ms = ask->oldest_ms;
     link_stream(live, stream);
     *out = stream;
     return 0;
@@ -743,7 +747,9 @@ int cb_live_take(struct cb_live *live, struct cb_http_req *req, const struct cb_
     if (ask->resumes && cb_cursor_before(&head, &ask->from)) {
         give_gap(stream, "unknown", &ask->from, &head, false);
     } else if (ask->resumes) {
-        stream->at = ask->from;
+        if (ask->old)
+            give_gap(stream, "trimmed", &ask->from, &ask->seen, false);
+        stream->at = ask->old ? ask->seen : ask->from;
         set_behind(stream, cb_cursor_before(&stream->at, &live->at));
     }
     turn_soon(live);

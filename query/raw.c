@@ -97,6 +97,10 @@ static int write_table(const struct cb_raw *raw, struct cb_buf *out) {
 
 static bool take(void *user, const struct cb_export_row *row) {
     struct cb_raw *raw = user;
+    if (!cb_row_seen(&raw->rights, row)) { /* older than the site lets be seen */
+        raw->complete = false;
+        return true;
+    }
     raw->looked_at++;
     raw->rc = raw->ops->take(raw, row);
     return raw->rc == 0;
@@ -182,7 +186,10 @@ static int find_stretch(struct cb_report_ctx *ctx, struct cb_raw *raw) {
 }
 
 int cb_raw_start(struct cb_report_ctx *ctx, const char *file, struct cb_raw **raw) {
-    int rc = find_stretch(ctx, *raw);
+    int rc =
+        cb_row_rights_read(ctx->snapshot, &ctx->token, ctx->site.id, ctx->now_ms, &(*raw)->rights);
+    if (!rc)
+        rc = find_stretch(ctx, *raw);
     if (rc)
         return rc;
     if (ctx->csv) {

@@ -9,6 +9,7 @@
 #define CB_QUERY_RAW_H
 
 #include "query/report.h"
+#include "query/rows.h"
 
 struct cb_raw {
     struct cb_export base; /* the first member: it is sent as an export */
@@ -17,6 +18,7 @@ struct cb_raw {
     char site[CB_SITE_MAX + 1], file[CB_SITE_MAX + 32];
     struct cb_span span;
     bool csv; /* a table, of what was counted */
+    struct cb_row_rights rights;
     struct cb_export_cursor cursor;
     uint64_t begin;
     unsigned chunks;

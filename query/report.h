@@ -43,6 +43,9 @@ struct cb_live_ask {
     uint64_t position; /* of the views as the request saw them: new is what comes behind it */
     bool resumes;      /* … or what is from `from` on */
     struct cb_export_cursor from;
+    int64_t oldest_ms; /* what was received before this may not be seen any more */
+    bool old;          /* … and so is what comes at `from`, up to `seen` */
+    struct cb_export_cursor seen;
 };
 
 struct cb_report_ctx {
@@ -100,6 +103,7 @@ cb_report_fn cb_report_alive;     /* reports/health.c */
 cb_report_fn cb_report_ready;     /* reports/health.c */
 
 cb_report_fn cb_report_settings;     /* reports/settings.c */
+cb_report_fn cb_report_kept;         /* reports/kept.c */
 cb_report_fn cb_report_settings_put; /* reports/settings.c */
 cb_report_fn cb_report_status_put;   /* reports/settings.c */
 cb_report_fn cb_report_presence;     /* reports/settings.c */

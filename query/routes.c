@@ -50,6 +50,8 @@ static const struct cb_route routes[] = {
      false, {NULL}, TYPE_JSON, cb_report_visitor_edit},
     {CB_HTTP_GET, "/v1/sites/{site}/settings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_settings},
+    {CB_HTTP_GET, "/v1/sites/{site}/kept", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+     false, {NULL}, TYPE_JSON, cb_report_kept},
     {CB_HTTP_PUT, "/v1/sites/{site}/settings", CB_ROLE_ADMIN, CB_SCOPE_SITE,
      false, {NULL}, TYPE_JSON, cb_report_settings_put},
     {CB_HTTP_PUT, "/v1/sites/{site}/status", CB_ROLE_OPERATOR, CB_SCOPE_SITE,

@@ -9,9 +9,22 @@
 
 enum { PROPS_BYTES_MAX = 896 * 1024 }; /* as JSON */
 
-struct cb_row_rights cb_row_rights_of(const struct cb_token *token) {
-    return (struct cb_row_rights){.producers = token->role >= CB_ROLE_ADMIN,
-                                  .personal = token->role >= CB_ROLE_OPERATOR};
+/* days ago; 0 days: never. By when events were received, not by the journal's own time, which lags
+ * behind after a long rest. */
+static int64_t ago(int64_t now_ms, uint32_t days) {
+    return days > 0 ? now_ms - days * INT64_C(86400000) : INT64_MIN;
+}
+
+int cb_row_rights_read(struct cb_snapshot *snapshot, const struct cb_token *token, uint32_t site,
+                       int64_t now_ms, struct cb_row_rights *out) {
+    struct cb_settings settings;
+    int rc = cb_snapshot_settings(snapshot, site, &settings, NULL);
+    if (!rc)
+        *out = (struct cb_row_rights){.producers = token->role >= CB_ROLE_ADMIN,
+                                      .personal = token->role >= CB_ROLE_OPERATOR,
+                                      .from_ms = ago(now_ms, settings.raw_days),
+                                      .personal_from_ms = ago(now_ms, settings.personal_days)};
+    return rc;
 }
 
 static void json_hex(struct cb_json *json, const char *key, const uint8_t *bytes, size_t len) {
@@ -21,10 +34,14 @@ static void json_hex(struct cb_json *json, const char *key, const uint8_t *bytes
     cb_json_str(json, cb_str_of(hex));
 }
 
+static bool sees_typed(struct cb_row_rights rights, const struct cb_export_row *row) {
+    return rights.personal && row->envelope->received_ms >= rights.personal_from_ms;
+}
+
 /* A message's props are what a visitor typed. */
-static struct cb_str props_of(struct cb_row_rights rights, const struct cb_event *event) {
-    return event->name_code == CB_NAME_MESSAGE && !rights.personal ? (struct cb_str){NULL, 0}
-                                                                   : event->props;
+static struct cb_str props_of(struct cb_row_rights rights, const struct cb_export_row *row) {
+    bool hidden = row->event->name_code == CB_NAME_MESSAGE && !sees_typed(rights, row);
+    return hidden ? (struct cb_str){NULL, 0} : row->event->props;
 }
 
 int cb_row_json(const struct cb_export_row *row, struct cb_row_rights rights, struct cb_buf *out) {
@@ -64,13 +81,13 @@ int cb_row_json(const struct cb_export_row *row, struct cb_row_rights rights, st
         cb_json_key(&json, "key");
         cb_json_str(&json, event->key);
     }
-    if (event->name_code == CB_NAME_SET && rights.personal) {
+    if (event->name_code == CB_NAME_SET && sees_typed(rights, row)) {
         cb_json_key(&json, "value");
         cb_json_str(&json, event->value);
     }
     cb_json_key(&json, "props");
     if (!json.err)
-        json.err = cb_props_json(out, props_of(rights, event));
+        json.err = cb_props_json(out, props_of(rights, row));
     cb_json_object_end(&json);
     return json.err;
 }
@@ -115,9 +132,9 @@ int cb_row_csv(const struct cb_export_row *row, struct cb_row_rights rights, str
     if (!rc)
         rc = csv_cell(out, event->key);
     if (!rc)
-        rc = csv_cell(out, rights.personal ? event->value : (struct cb_str){NULL, 0});
+        rc = csv_cell(out, sees_typed(rights, row) ? event->value : (struct cb_str){NULL, 0});
     if (!rc)
-        rc = csv_props(out, props_of(rights, event));
+        rc = csv_props(out, props_of(rights, row));
     return rc ? rc : cb_buf_append(out, "\r\n", 2);
 }
 

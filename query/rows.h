@@ -12,8 +12,21 @@ enum { CB_CURSOR_TEXT_MAX = 32 };
 struct cb_row_rights {
     bool producers; /* may see who sent it */
     bool personal;  /* … and what visitors typed: else no value of set, no props of message */
+    int64_t
+        from_ms; /* what was received before this is older than the site's raw_days: not seen … */
+    int64_t personal_from_ms; /* … and what was typed before this, than its personal_days */
 };
-struct cb_row_rights cb_row_rights_of(const struct cb_token *token);
+/* What a token may see of a site now: by its role, and by how long the site lets single events be
+ * seen, which may be shorter than the journal keeps them. INT64_MIN: as long as that. Errors:
+ * CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_row_rights_read(struct cb_snapshot *snapshot, const struct cb_token *token,
+                                   uint32_t site, int64_t now_ms, struct cb_row_rights *out);
+
+/* Whether a row may be seen at all. */
+static inline bool cb_row_seen(const struct cb_row_rights *rights,
+                               const struct cb_export_row *row) {
+    return row->envelope->received_ms >= rights->from_ms;
+}
 
 /* Appends the row as a JSON object, without a line's end. Errors: those of cb_buf_append. */
 CB_MUST_USE int cb_row_json(const struct cb_export_row *row, struct cb_row_rights rights,

@@ -229,6 +229,9 @@ static int commit(struct cb_fold *fold) {
 /* A new day of journal time: what is due goes, step by step, each step a commit of its own at the
  * position that the views have anyway. Cut short by a crash, it goes on before the same record. */
 static int sweep(struct cb_fold *fold, uint32_t day) {
+    const int64_t rows = cb_metric_get(CB_METRIC_KEPT_ROWS),
+                  people = cb_metric_get(CB_METRIC_KEPT_PEOPLE),
+                  bytes = cb_metric_get(CB_METRIC_KEPT_BYTES);
     int rc = commit(fold);
     bool done = false;
     while (rc == 0 && !done) {
@@ -240,6 +243,12 @@ static int sweep(struct cb_fold *fold, uint32_t day) {
         if (rc == 0) {
             rc = commit(fold);
         }
+    }
+    if (rc == 0 && cb_metric_get(CB_METRIC_KEPT_BYTES) > bytes) {
+        cb_log(CB_LOG_INFO, "retention_swept", "day=%u rows=%lld people=%lld bytes=%lld", day,
+               (long long)(cb_metric_get(CB_METRIC_KEPT_ROWS) - rows),
+               (long long)(cb_metric_get(CB_METRIC_KEPT_PEOPLE) - people),
+               (long long)(cb_metric_get(CB_METRIC_KEPT_BYTES) - bytes));
     }
     if (rc == 0) {
         fold->swept_day = day;

@@ -383,6 +383,16 @@ bool cb_filter_matches(const struct cb_filter *filter, const struct cb_envelope 
 CB_MUST_USE int cb_snapshot_since(struct cb_snapshot *snapshot, int64_t journal_ms,
                                   uint64_t *position, bool *kept);
 
+/* What a site's retention has taken away so far. */
+struct cb_retained {
+    uint32_t day; /* rollups of days (UTC, since 1970) before this one are gone; 0: all are there */
+    uint64_t rows, row_bytes;      /* of rollups that went */
+    uint64_t people, people_bytes; /* visitors whose fields went */
+};
+/* Zeros where nothing ever went. Errors: CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_snapshot_retained(struct cb_snapshot *snapshot, uint32_t site,
+                                     struct cb_retained *out);
+
 /* The books of one site (DESIGN, invariant 4). received is summed from frames' headers, apart from
  * the rest. */
 struct cb_books {

@@ -172,6 +172,13 @@ enum {
     CB_PROFILE_BOT = 255,
     CB_PROFILE_OTHER = 1,
 
+    CB_RETAINED_DAY = 0,
+    CB_RETAINED_ROWS = 4,
+    CB_RETAINED_ROW_BYTES = 12,
+    CB_RETAINED_PEOPLE = 20,
+    CB_RETAINED_PEOPLE_BYTES = 28,
+    CB_ROW_RETAINED_BYTES = 36,
+
     CB_TRIGGER_ID_BYTES = 64, /* of a trigger's id and name: what is longer is cut */
     CB_TRIGGERS_MAX = 500,    /* ids of a site; further ones are counted as CB_TRIGGER_OTHER */
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "store/rows.h"
+#include "store/sweep_retained.h"
 #include "store/sweep_sessions.h"
 #include "store/sweep_timeline.h"
 #include "store/trim.h"
@@ -182,8 +183,14 @@ static int forget_series(struct cb_views *views, uint32_t day, uint32_t rows_lef
 
 int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     uint32_t rows_left = rows_max;
+    bool last; /* what takes many steps is not begun anew in each */
     *done = false;
-    int rc = forget_verdicts(views, &rows_left);
+    int rc = cb_sweep_retained_begun(views, &last);
+    if (rc == 0 && last) {
+        rc = cb_sweep_retained(views, day, rows_max, done);
+        return rc == 0 && *done ? note_swept(views, day) : rc;
+    }
+    rc = rc == 0 ? forget_verdicts(views, &rows_left) : rc;
     if (rc == 0 && rows_left > 0) {
         rc = cb_sweep_timeline(views, &rows_left);
     }
@@ -191,10 +198,13 @@ int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool 
         rc = forget_producers(views, day, rows_left, done);
     }
     if (rc == 0 && *done) {
+        rc = forget_series(views, day, rows_max, done);
+    }
+    if (rc == 0 && *done) {
         rc = cb_sweep_sessions(views, day, rows_max, done);
     }
     if (rc == 0 && *done) {
-        rc = forget_series(views, day, rows_max, done);
+        rc = cb_sweep_retained(views, day, rows_max, done);
     }
     return rc == 0 && *done ? note_swept(views, day) : rc;
 }

@@ -45,6 +45,7 @@ enum { CB_VIEWS_VERSION = 3 };
     X(CB_TABLE_SETTINGS, "settings")                                                               \
     X(CB_TABLE_AUDIT, "audit")                                                                     \
     X(CB_TABLE_VISITS, "visits")                                                                   \
+    X(CB_TABLE_RETAINED, "retained")                                                               \
     X(CB_TABLE_TRIGGERS, "triggers")                                                               \
     X(CB_TABLE_VALUES, "values")                                                                   \
     X(CB_TABLE_VALUE_TEXTS, "value_texts")                                                         \
@@ -64,8 +65,9 @@ enum {
     CB_META_VERSION = 1,
     CB_META_SWEPT_DAY = 2,
     CB_META_TRIMMED = 3,
-    CB_META_SESSIONS_AT = 7, /* where the sweep of sessions stands */
-    CB_META_SERIES_DAY = 24, /* the day whose sweep of minutes and hours began last */
+    CB_META_SESSIONS_AT = 7,  /* where the sweep of sessions stands */
+    CB_META_SERIES_DAY = 24,  /* the day whose sweep of minutes and hours began last */
+    CB_META_RETAINED_AT = 32, /* … and that of what sites want forgotten */
 };
 
 struct cb_views;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * export.c: GET /v1/sites/{site}/export: the site's counted events, each once, in journal order, as
- * NDJSON or CSV.
+ * NDJSON or CSV. It begins with the oldest that is kept and that the site's raw_days let be seen.
  *
  * An export outlives its request's turn: it keeps copies only, opens a snapshot for each chunk and
  * closes it again, and ends at the position that the views held when it began, so it ends although
@@ -24,6 +24,7 @@ struct rows {
     bool titled; /* csv: the header line was written */
     struct cb_row_rights rights;
     struct cb_export_cursor cursor;
+    bool resumes;           /* … and no row behind it was looked at yet */
     uint64_t left;          /* rows */
     int64_t from_ms, to_ms; /* of `at`, [from, to) */
 };
@@ -39,6 +40,12 @@ struct chunk {
 static bool take(void *user, const struct cb_export_row *row) {
     struct chunk *chunk = user;
     struct rows *export = chunk->export;
+    if (!cb_row_seen(&export->rights, row)) {
+        /* As where the journal was trimmed: a client that wants it is told that it is late. */
+        chunk->rc = export->resumes ? CB_EGONE : 0;
+        return !chunk->rc;
+    }
+    export->resumes = false;
     if (row->true_ms < export->from_ms || row->true_ms >= export->to_ms)
         return true;
     if (export->csv)
@@ -132,9 +139,11 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
     if (!export)
         return CB_REFUSE_INTERNAL;
     export->reader = ctx->reader;
-    export->rights = cb_row_rights_of(&ctx->token);
     memcpy(export->site, ctx->site_name.p, ctx->site_name.len);
-    int rc = parse_format(ctx, &export->csv);
+    int rc =
+        cb_row_rights_read(ctx->snapshot, &ctx->token, ctx->site.id, ctx->now_ms, &export->rights);
+    if (!rc)
+        rc = parse_format(ctx, &export->csv);
     if (!rc)
         rc = parse_cursor(ctx, &export->cursor);
     if (!rc)
@@ -147,6 +156,7 @@ enum cb_refusal cb_report_export(struct cb_report_ctx *ctx) {
         free(export);
         return cb_report_failed(rc);
     }
+    export->resumes = export->cursor.position > 0;
     export->base.ops = &rows_ops;
     export->base.type =
         export->csv ? "text/csv; charset=utf-8; header=present" : "application/x-ndjson";

@@ -22,7 +22,7 @@ struct person {
     char site[CB_SITE_MAX + 1], name[CB_SITE_MAX + 64];
     uint8_t key[CB_VISITOR_BYTES];
     struct cb_row_rights rights;
-    bool begun, any;
+    bool begun, any, old;
     struct cb_export_cursor cursor;
 };
 
@@ -34,6 +34,10 @@ struct chunk {
 
 static bool take(void *user, const struct cb_export_row *row) {
     struct chunk *chunk = user;
+    if (!cb_row_seen(&chunk->person->rights, row)) { /* older than the site lets be seen */
+        chunk->person->old = true;
+        return true;
+    }
     if (chunk->person->any)
         chunk->rc = cb_buf_append_str(chunk->out, CB_STR(",\n"));
     chunk->person->any = true;
@@ -72,6 +76,7 @@ static int next(struct cb_export *base, struct cb_buf *out, bool *more) {
     cb_snapshot_end(&snapshot);
     if (!rc)
         rc = chunk.rc;
+    trimmed |= person->old;
     if (!rc && !*more)
         rc = cb_buf_printf(out, "\n],\"trimmed\":%s}\n", trimmed ? "true" : "false");
     return rc;
@@ -91,6 +96,9 @@ enum cb_refusal cb_report_person(struct cb_report_ctx *ctx) {
     int rc = cb_report_visitor_key(ctx, person->key);
     if (!rc)
         rc = cb_snapshot_visitor(ctx->snapshot, ctx->site.id, person->key, &visitor);
+    if (!rc)
+        rc = cb_row_rights_read(ctx->snapshot, &ctx->token, ctx->site.id, ctx->now_ms,
+                                &person->rights);
     if (rc) {
         free(person);
         return rc == CB_ENOENT ? cb_report_no_visitor(ctx) : cb_report_failed(rc);
@@ -100,7 +108,6 @@ enum cb_refusal cb_report_person(struct cb_report_ctx *ctx) {
     memcpy(person->site, ctx->site_name.p, ctx->site_name.len);
     snprintf(person->name, sizeof person->name, "%s-%s.json", person->site, hex);
     person->reader = ctx->reader;
-    person->rights = cb_row_rights_of(&ctx->token);
     person->base = (struct cb_export){.ops = &person_ops,
                                       .type = "application/json; charset=utf-8",
                                       .name = person->name,

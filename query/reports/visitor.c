@@ -128,15 +128,21 @@ enum cb_refusal cb_report_visitor(struct cb_report_ctx *ctx) {
 
 struct timeline {
     struct cb_report_ctx *ctx;
+    struct cb_row_rights rights;
     unsigned rows, limit;
+    bool old; /* some are older than the site lets be seen */
 };
 
 static bool write_event(void *user, const struct cb_export_row *row) {
     struct timeline *timeline = user;
     struct cb_report_ctx *ctx = timeline->ctx;
+    if (!cb_row_seen(&timeline->rights, row)) {
+        timeline->old = true;
+        return true;
+    }
     cb_json_members(&ctx->json, CB_STR("")); /* the comma between two */
     if (!ctx->json.err)
-        ctx->json.err = cb_row_json(row, cb_row_rights_of(&ctx->token), ctx->out);
+        ctx->json.err = cb_row_json(row, timeline->rights, ctx->out);
     return ++timeline->rows < timeline->limit && !ctx->json.err;
 }
 
@@ -165,6 +171,9 @@ enum cb_refusal cb_report_timeline(struct cb_report_ctx *ctx) {
     if (!rc)
         rc = cb_report_limit(ctx, &timeline.limit);
     if (!rc)
+        rc = cb_row_rights_read(ctx->snapshot, &ctx->token, ctx->site.id, ctx->now_ms,
+                                &timeline.rights);
+    if (!rc)
         rc = parse_cursor(ctx, &cursor);
     if (rc)
         return cb_report_failed(rc);
@@ -183,7 +192,7 @@ enum cb_refusal cb_report_timeline(struct cb_report_ctx *ctx) {
         cb_json_null(&ctx->json);
     }
     cb_json_key(&ctx->json, "trimmed");
-    cb_json_bool(&ctx->json, trimmed);
+    cb_json_bool(&ctx->json, trimmed || timeline.old);
     cb_json_object_end(&ctx->json);
     return rc == CB_ENOENT ? cb_report_no_visitor(ctx) : rc ? CB_REFUSE_INTERNAL : CB_REFUSE_NONE;
 }

@@ -8,6 +8,7 @@
  * changes their rows (visits.c) as it changes. Bots have no sessions. */
 #include "store/folds/folds.h"
 #include "store/reader.h"
+#include "store/retained.h"
 #include "store/rows.h"
 
 /* How long a visitor may be idle within a session: as the site is set at this point of the journal.
@@ -142,7 +143,12 @@ static int add_session(struct cb_fold_ctx *ctx) {
 static int count_start(struct cb_fold_ctx *ctx, const struct cb_visit *visit, int change) {
     int64_t start = visit->start_ms / 60000;
     uint32_t minute = start < UINT32_MAX ? (uint32_t)start : UINT32_MAX;
-    int rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, minute, change);
+    bool gone;
+    int rc = cb_retained_gone(ctx->views, ctx->site, minute, &gone);
+    if (rc != 0 || gone) {
+        return rc;
+    }
+    rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, minute, change);
     return rc == 0 ? cb_minutes_change(ctx, CB_NAME_ID_SESSIONS, minute, change) : rc;
 }
 

@@ -356,6 +356,12 @@ int cb_snapshot_export(struct cb_snapshot *snapshot, const struct cb_str *site,
     return 0;
 }
 
+int cb_snapshot_retained(struct cb_snapshot *snapshot, uint32_t site, struct cb_retained *out) {
+    (void)site;
+    *out = snapshot->reader->retained;
+    return 0;
+}
+
 void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out) {
     *out = site < 3 ? snapshot->reader->books[site] : (struct cb_books){0};
 }

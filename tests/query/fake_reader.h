@@ -59,6 +59,7 @@ struct cb_reader {
     size_t n_tokens;
     const struct cb_audit *audit; /* newest first */
     size_t n_audit;
+    struct cb_retained retained; /* of every site */
     struct cb_settings settings; /* of every site; zone.p NULL: the defaults */
     bool endless;                /* rows[0] stands at every position from 1 on, index 0 */
     uint64_t position;           /* of the views; 0: FAKE_POSITION */

@@ -18,7 +18,7 @@ import { startServe, temporaryFolder } from "../lib/server.mjs";
 /** Within this time after a fault is over, beacons are taken again, without a restart. */
 export const RESUME_MS = 5000;
 
-const WORDS = "calls from to files kinds first rest errno failed clock".split(" ");
+const WORDS = "calls from to files kinds first rest errno failed clock boot".split(" ");
 export const FILE = { journal: 1, views: 2 };
 export const KIND = { write: 1, sync: 2, meta: 4, any: 7 };
 export const HOW = { undone: 0, done: 1, half: 2 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * shim.c: loaded by LD_PRELOAD, makes the disk fail and the wall clock step when it is told to.
+ * shim.c: loaded by LD_PRELOAD, makes the disk fail and the clocks step when it is told to.
  *
  * Writes and syncs of the databases (data.mdb) below CB_FAULT_FOLDER are counted, and those that
  * the control file names fail. The control file (CB_FAULT_CONTROL) is mapped and shared with the
@@ -32,6 +32,7 @@ enum word {
     WORD_ERRNO,  /* with this */
     WORD_FAILED, /* how many did */
     WORD_CLOCK,  /* milliseconds added to CLOCK_REALTIME, signed */
+    WORD_BOOT,   /* … and to CLOCK_BOOTTIME, by which the journal's time goes on */
     WORDS
 };
 enum { FILE_JOURNAL = 1, FILE_VIEWS = 2 };
@@ -204,12 +205,13 @@ int fdatasync(int fd) {
     return how == HOW_DONE && REAL(fdatasync)(fd) != 0 ? -1 : fail();
 }
 
-/* ---- the wall clock ---- */
+/* ---- the clocks ---- */
 
 int clock_gettime(clockid_t id, struct timespec *ts) {
     int rc = REAL(clock_gettime)(id, ts);
-    if (rc == 0 && words && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) {
-        int64_t ms = get(WORD_CLOCK);
+    bool wall = id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE;
+    if (rc == 0 && words && (wall || id == CLOCK_BOOTTIME)) {
+        int64_t ms = get(wall ? WORD_CLOCK : WORD_BOOT);
         ts->tv_sec += ms / 1000;
         ts->tv_nsec += ms % 1000 * 1000000;
         if (ts->tv_nsec < 0) {
