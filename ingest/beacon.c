@@ -242,7 +242,18 @@ bool cb_beacon_next(struct cb_beacon *b) {
     return true;
 }
 
-static void check_visitor(struct cb_beacon *b) {
+static bool is_erased(const struct cb_beacon *b, struct cb_str erasures) {
+    uint8_t tag[CB_VISITOR_BYTES];
+    if (erasures.len == 0)
+        return false;
+    cb_visitor_tag(b->envelope.visitor, tag);
+    for (size_t i = 0; i + sizeof tag <= erasures.len; i += sizeof tag)
+        if (!memcmp(erasures.p + i, tag, sizeof tag))
+            return true;
+    return false;
+}
+
+static void check_visitor(struct cb_beacon *b, struct cb_str erasures) {
     b->envelope.has_visitor = (b->members & MEMBER_VISITOR) && b->visitor.type != CB_VALUE_NULL;
     if (!b->envelope.has_visitor)
         return;
@@ -250,6 +261,8 @@ static void check_visitor(struct cb_beacon *b) {
         cb_beacon_visitor(b->site, b->visitor.s, b->envelope.visitor)) {
         b->envelope.has_visitor = false;
         blame(b, CB_REFUSE_BAD_REQUEST, "visitor must be 32 hex digits", "visitor");
+    } else if (is_erased(b, erasures)) {
+        blame(b, CB_REFUSE_ERASED, cb_refusal_text(CB_REFUSE_ERASED), "visitor");
     }
 }
 
@@ -269,7 +282,7 @@ static void check_envelope(struct cb_beacon *b, const struct cb_beacon_receipt *
     if (receipt->site_known)
         b->envelope.site = b->site;
     if (!faulty(b))
-        check_visitor(b);
+        check_visitor(b, receipt->erasures);
     if (!b->envelope.has_visitor && b->envelope.device == CB_DEVICE_UNKNOWN)
         b->envelope.device = CB_DEVICE_SERVER;
     if (!b->has_producer)

@@ -29,7 +29,8 @@ struct cb_beacon_receipt {
     int64_t received_ms;
     struct cb_facts facts;
     bool site_known;
-    bool origin_refused; /* the request is of a page that may not use the site */
+    bool origin_refused;    /* the request is of a page that may not use the site */
+    struct cb_str erasures; /* tags of visitors who were erased (struct cb_site) */
 };
 
 /* n events that are refused for the same reason. */

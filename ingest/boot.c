@@ -77,6 +77,9 @@ static int render(struct cb_buf *out, struct cb_str name, const struct cb_site *
     /* The members of the page's object, without its braces. */
     if (!err && site->page.len > 2)
         err = cb_buf_printf(out, ",%.*s", (int)site->page.len - 2, site->page.p + 1);
+    /* Whoever has the id is to forget it: the next boot comes with another one. */
+    if (!err && fields && fields->erased)
+        return cb_buf_append_str(out, CB_STR(",\"erased\":true}"));
     for (unsigned i = 0; !err && fields && i < CB_FIELD_COUNT; i++) {
         err = cb_buf_printf(out, "%s\"%s\":", i ? "," : ",\"visitor\":{", cb_field_key(i));
         if (!err)

@@ -129,6 +129,7 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
             b->site.len ? cb_lookup_settled(w->lookup, b->site, &site) : CB_SITE_UNKNOWN;
         gone = state == CB_SITE_UNAVAILABLE;
         receipt.site_known = state == CB_SITE_KNOWN;
+        receipt.erasures = receipt.site_known ? site->erasures : (struct cb_str){NULL, 0};
         receipt.origin_refused = receipt.site_known && !cb_reply_origin_allowed(req, site);
         if (!gone)
             take(w, ticket, &receipt, index);

@@ -19,7 +19,7 @@ struct waiter {
 
 struct entry {
     struct cb_site site;
-    char *text; /* of its origins and page */
+    char *text; /* of its origins, page and erasures */
     char name[CB_SITE_MAX];
     size_t name_len;
     size_t bucket;
@@ -56,8 +56,8 @@ int cb_lookup_create(struct cb_uplink *uplink, unsigned ask_timeout_ms, struct c
 }
 
 static void text_free(struct cb_lookup *l, struct entry *e) {
-    l->text_bytes -= e->site.origins.len + e->site.page.len;
-    e->site.origins = e->site.page = (struct cb_str){NULL, 0};
+    l->text_bytes -= e->site.origins.len + e->site.page.len + e->site.erasures.len;
+    e->site.origins = e->site.page = e->site.erasures = (struct cb_str){NULL, 0};
     free(e->text);
     e->text = NULL;
 }
@@ -147,24 +147,29 @@ static int insert(struct cb_lookup *l, struct cb_str name, struct entry **out) {
     return 0;
 }
 
-/* Keeps what pages get. Without memory the site is as it was, and so is its answer. */
+static struct cb_str put_text(char **at, struct cb_str text) {
+    struct cb_str kept = {*at, text.len};
+    if (text.len > 0)
+        memcpy(*at, text.p, text.len);
+    *at += text.len;
+    return kept;
+}
+
+/* Keeps what pages get, and who was erased. Without memory the site is as it was, and so is its
+ * answer. */
 static int text_take(struct cb_lookup *l, struct entry *e, const struct cb_answer *answer) {
-    size_t origins_len = answer->origins.len, page_len = answer->page.len;
-    char *text = NULL;
-    if (origins_len + page_len > 0) {
-        text = malloc(origins_len + page_len);
-        if (!text)
-            return CB_ENOMEM;
-        if (origins_len > 0)
-            memcpy(text, answer->origins.p, origins_len);
-        if (page_len > 0)
-            memcpy(text + origins_len, answer->page.p, page_len);
-    }
+    size_t len = answer->origins.len + answer->page.len + answer->erasures.len;
+    char *text = len > 0 ? malloc(len) : NULL, *at = text;
+    if (len > 0 && !text)
+        return CB_ENOMEM;
     text_free(l, e);
+    if (len == 0)
+        return 0;
     e->text = text;
-    e->site.origins = (struct cb_str){text, origins_len};
-    e->site.page = (struct cb_str){text ? text + origins_len : NULL, page_len};
-    l->text_bytes += origins_len + page_len;
+    e->site.origins = put_text(&at, answer->origins);
+    e->site.page = put_text(&at, answer->page);
+    e->site.erasures = put_text(&at, answer->erasures);
+    l->text_bytes += len;
     return 0;
 }
 

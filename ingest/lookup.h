@@ -27,9 +27,10 @@ enum cb_site_state {
 };
 
 struct cb_site {
-    unsigned status;       /* enum cb_site_status: online or offline */
-    struct cb_str origins; /* whose pages may use it (struct cb_settings) */
-    struct cb_str page;    /* a JSON object, or empty: what a boot gives */
+    unsigned status;        /* enum cb_site_status: online or offline */
+    struct cb_str origins;  /* whose pages may use it (struct cb_settings) */
+    struct cb_str page;     /* a JSON object, or empty: what a boot gives */
+    struct cb_str erasures; /* tags of visitors whose events are refused (struct cb_answer) */
     /* The producer of the pixel's events of this thread: random, with the last number given out. */
     uint8_t pixel_producer[CB_PRODUCER_BYTES];
     uint64_t pixel_seq;

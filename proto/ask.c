@@ -18,8 +18,10 @@ enum {
     HELLO_ANSWER_VALUES = 4,  /* kind, found, later, accepting */
     SITE_ANSWER_VALUES = 5,   /* kind, found, later, accepting, status */
     SET_ANSWER_VALUES = 7,    /* … and origins, page, of a site that has any */
+    TAGS_ANSWER_VALUES = 8,   /* … and erasures, where there are some */
     LEASE_ANSWER_VALUES = 4,  /* kind, found, later, status */
     FIELDS_ANSWER_VALUES = 4, /* kind, found, later, fields */
+    ERASED_ANSWER_VALUES = 5, /* … and erased, where it is so */
     ASK_BYTES_MAX = 1 + 1 + 2 + CB_SITE_MAX + 2 + CB_VISITOR_BYTES,
     ANSWER_BYTES_MAX = 1 + 1 + 1 + 1 + 1 + CB_FIELD_COUNT * 5, /* without any text */
 };
@@ -27,7 +29,9 @@ enum {
 _Static_assert(CB_ASKS_MAX *(ANSWER_BYTES_MAX + CB_FIELD_COUNT * CB_ASK_VALUE_MAX) <
                    CB_ASK_MESSAGE_MAX,
                "a full answer passes CB_ASK_MESSAGE_MAX");
-_Static_assert(CB_ORIGINS_MAX_BYTES + CB_PAGE_SETTINGS_MAX < CB_FIELD_COUNT * CB_ASK_VALUE_MAX,
+_Static_assert(CB_ORIGINS_MAX_BYTES + CB_PAGE_SETTINGS_MAX +
+                       CB_ASK_ERASURES_MAX * CB_VISITOR_BYTES <
+                   CB_FIELD_COUNT * CB_ASK_VALUE_MAX,
                "a site's answer is shorter than a visitor's");
 
 static void pack_head(msgpack_packer *pk, const char *magic, uint32_t n) {
@@ -148,13 +152,16 @@ static size_t answers_bytes_max(const struct cb_answer *answers, uint32_t n) {
         for (unsigned f = 0; answers[i].kind == CB_ASK_FIELDS && f < CB_FIELD_COUNT; f++) {
             bytes += answers[i].fields[f].len;
         }
-        bytes += answers[i].origins.len + answers[i].page.len;
+        bytes += answers[i].origins.len + answers[i].page.len + 3 + answers[i].erasures.len;
     }
     return bytes;
 }
 
-static bool has_settings(const struct cb_answer *answer) {
-    return answer->origins.len > 0 || answer->page.len > 0;
+/* The values of a site's answer: each has one form. */
+static uint32_t site_values(const struct cb_answer *answer) {
+    return answer->erasures.len > 0                          ? TAGS_ANSWER_VALUES
+           : answer->origins.len > 0 || answer->page.len > 0 ? SET_ANSWER_VALUES
+                                                             : SITE_ANSWER_VALUES;
 }
 
 static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
@@ -163,8 +170,9 @@ static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
                                        [CB_ASK_FIELDS] = FIELDS_ANSWER_VALUES,
                                        [CB_ASK_LEASE] = LEASE_ANSWER_VALUES};
     assert(answer->kind >= CB_ASK_HELLO && answer->kind <= CB_ASK_LEASE);
-    bool set = answer->kind == CB_ASK_SITE && has_settings(answer);
-    msgpack_pack_array(pk, set ? SET_ANSWER_VALUES : n_values[answer->kind]);
+    bool erased = answer->kind == CB_ASK_FIELDS && answer->erased;
+    uint32_t n = answer->kind == CB_ASK_SITE ? site_values(answer) : n_values[answer->kind];
+    msgpack_pack_array(pk, erased ? ERASED_ANSWER_VALUES : n);
     msgpack_pack_uint8(pk, (uint8_t)answer->kind);
     pack_bool(pk, answer->found);
     pack_bool(pk, answer->later);
@@ -172,6 +180,9 @@ static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
         msgpack_pack_array(pk, CB_FIELD_COUNT);
         for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
             msgpack_pack_str_with_body(pk, answer->fields[f].p, answer->fields[f].len);
+        }
+        if (erased) {
+            pack_bool(pk, true);
         }
         return;
     }
@@ -184,10 +195,13 @@ static void pack_answer(msgpack_packer *pk, const struct cb_answer *answer) {
     assert(!answer->found ||
            (answer->status >= CB_STATUS_ONLINE && answer->status <= CB_STATUS_OFFLINE));
     msgpack_pack_uint32(pk, answer->found ? answer->status : 0);
-    if (set) {
+    if (answer->kind == CB_ASK_SITE && n >= SET_ANSWER_VALUES) {
         msgpack_pack_str_with_body(pk, answer->origins.p ? answer->origins.p : "",
                                    answer->origins.len);
         msgpack_pack_str_with_body(pk, answer->page.p ? answer->page.p : "", answer->page.len);
+    }
+    if (n == TAGS_ANSWER_VALUES) {
+        msgpack_pack_bin_with_body(pk, answer->erasures.p, answer->erasures.len);
     }
 }
 
@@ -200,7 +214,8 @@ int cb_answer_encode(const struct cb_answer *answers, uint32_t n, struct cb_buf 
             }
         }
         if (answers[i].origins.len > CB_ORIGINS_MAX_BYTES ||
-            answers[i].page.len > CB_PAGE_SETTINGS_MAX) {
+            answers[i].page.len > CB_PAGE_SETTINGS_MAX ||
+            answers[i].erasures.len > CB_ASK_ERASURES_MAX * CB_VISITOR_BYTES) {
             return CB_ETOOBIG;
         }
     }
@@ -219,7 +234,7 @@ int cb_answer_encode(const struct cb_answer *answers, uint32_t n, struct cb_buf 
 
 static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
     memset(answer, 0, sizeof *answer);
-    uint32_t n_values = cb_pack_array(r, SET_ANSWER_VALUES);
+    uint32_t n_values = cb_pack_array(r, TAGS_ANSWER_VALUES);
     answer->kind = (enum cb_ask_kind)cb_pack_uint(r, CB_ASK_LEASE);
     answer->found = cb_pack_bool(r);
     answer->later = cb_pack_bool(r);
@@ -230,12 +245,15 @@ static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
     case CB_ASK_SITE:
         answer->accepting = cb_pack_bool(r);
         answer->status = (unsigned)cb_pack_uint(r, CB_STATUS_OFFLINE);
-        if (n_values == SET_ANSWER_VALUES) {
+        if (n_values >= SET_ANSWER_VALUES) {
             answer->origins = cb_pack_str(r, CB_ORIGINS_MAX_BYTES);
             answer->page = cb_pack_str(r, CB_PAGE_SETTINGS_MAX);
         }
+        if (n_values == TAGS_ANSWER_VALUES) {
+            answer->erasures = cb_pack_bin(r, CB_ASK_ERASURES_MAX * CB_VISITOR_BYTES);
+        }
         return r->ok && (answer->status > 0) == answer->found &&
-               n_values == (has_settings(answer) ? SET_ANSWER_VALUES : SITE_ANSWER_VALUES);
+               answer->erasures.len % CB_VISITOR_BYTES == 0 && n_values == site_values(answer);
     case CB_ASK_LEASE:
         answer->status = (unsigned)cb_pack_uint(r, CB_STATUS_OFFLINE);
         return r->ok && n_values == LEASE_ANSWER_VALUES && (answer->status > 0) == answer->found;
@@ -246,7 +264,10 @@ static bool take_answer(struct cb_pack_reader *r, struct cb_answer *answer) {
         for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
             answer->fields[f] = cb_pack_str(r, CB_ASK_VALUE_MAX);
         }
-        return r->ok && n_values == FIELDS_ANSWER_VALUES;
+        if (n_values == ERASED_ANSWER_VALUES) {
+            answer->erased = cb_pack_bool(r);
+        }
+        return r->ok && n_values == (answer->erased ? ERASED_ANSWER_VALUES : FIELDS_ANSWER_VALUES);
     }
     return false;
 }

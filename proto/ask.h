@@ -16,6 +16,7 @@ enum {
     CB_ASKS_MAX = 64,            /* asks of one message */
     CB_ASK_VALUE_MAX = 4000 * 4, /* bytes of a visitor's field */
     CB_ASK_MESSAGE_MAX = 4 * 1024 * 1024,
+    CB_ASK_ERASURES_MAX = 256, /* tags of one answer */
 };
 
 enum cb_ask_kind {
@@ -41,7 +42,10 @@ struct cb_answer {
     unsigned status;                      /* SITE, LEASE: what pages are told: online or offline */
     struct cb_str origins, page;          /* SITE: of struct cb_settings */
     bool accepting;                       /* HELLO, SITE: the journal has room (readyz) */
+    struct cb_str erasures;               /* SITE: tags (cb_visitor_tag) of who was erased of late,
+                                             CB_VISITOR_BYTES each; of many only some */
     struct cb_str fields[CB_FIELD_COUNT]; /* FIELDS: values, empty where never set */
+    bool erased;                          /* FIELDS: the visitor was; not found */
 };
 
 CB_MUST_USE int cb_ask_encode(const struct cb_ask *asks, uint32_t n, struct cb_buf *out);

@@ -18,6 +18,8 @@ enum {
     SETTINGS_VALUES = 11, /* op, made, site, by, zone, idle, 3 × days, origins, page */
     STATUS_VALUES = 5,    /* op, made, site, by, status */
     EDIT_VALUES = 6,      /* op, made, site, by, visitor, fields */
+    ERASE_VALUES = 7,     /* op, made, site, by, visitor, pseudonym, tag */
+    SWEPT_VALUES = 6,     /* op, made, site, by, tag, through */
     HEAD_BYTES = 1 + 1 + 9 + 2 + CB_SITE_MAX + 2 + CB_TOKEN_ID_BYTES,
 };
 
@@ -70,6 +72,9 @@ bool cb_control_valid(const struct cb_control *control) {
                cb_utf8_valid(control->settings.page);
     case CB_CONTROL_EDIT:
         return site && fields_ok(control);
+    case CB_CONTROL_ERASE:
+    case CB_CONTROL_SWEPT:
+        return site;
     }
     return false;
 }
@@ -125,6 +130,10 @@ static uint32_t values_of(const struct cb_control *control) {
         return STATUS_VALUES;
     case CB_CONTROL_EDIT:
         return EDIT_VALUES;
+    case CB_CONTROL_ERASE:
+        return ERASE_VALUES;
+    case CB_CONTROL_SWEPT:
+        return SWEPT_VALUES;
     }
     return 0;
 }
@@ -165,6 +174,15 @@ int cb_control_encode(const struct cb_control *control, struct cb_buf *out) {
         break;
     case CB_CONTROL_EDIT:
         pack_edit(&pk, control);
+        break;
+    case CB_CONTROL_ERASE:
+        msgpack_pack_bin_with_body(&pk, control->visitor, CB_VISITOR_BYTES);
+        msgpack_pack_bin_with_body(&pk, control->pseudonym, CB_VISITOR_BYTES);
+        msgpack_pack_bin_with_body(&pk, control->tag, CB_VISITOR_BYTES);
+        break;
+    case CB_CONTROL_SWEPT:
+        msgpack_pack_bin_with_body(&pk, control->tag, CB_VISITOR_BYTES);
+        msgpack_pack_uint64(&pk, control->through);
         break;
     }
     if (n_values == (control->op == CB_CONTROL_SITE ? SITE_BY_VALUES : TOKEN_BY_VALUES) &&
@@ -243,6 +261,15 @@ int cb_control_decode(struct cb_str body, struct cb_control *out) {
         break;
     case CB_CONTROL_EDIT:
         take_edit(&r, out);
+        break;
+    case CB_CONTROL_ERASE:
+        take_bytes(&r, out->visitor, CB_VISITOR_BYTES);
+        take_bytes(&r, out->pseudonym, CB_VISITOR_BYTES);
+        take_bytes(&r, out->tag, CB_VISITOR_BYTES);
+        break;
+    case CB_CONTROL_SWEPT:
+        take_bytes(&r, out->tag, CB_VISITOR_BYTES);
+        out->through = cb_pack_uint(&r, UINT64_MAX);
         break;
     }
     if (by_follows) {

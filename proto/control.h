@@ -28,8 +28,10 @@ enum cb_control_op {
     CB_CONTROL_SETTINGS = 4, /* a site's settings, all of them */
     CB_CONTROL_STATUS = 5,   /* a site's status mode */
     CB_CONTROL_EDIT = 6,     /* an operator writes fields of a visitor */
+    CB_CONTROL_ERASE = 7,    /* a visitor is erased */
+    CB_CONTROL_SWEPT = 8, /* … and the journal holds nothing of them; from the store itself only */
 };
-enum { CB_CONTROL_OP_MAX = CB_CONTROL_EDIT };
+enum { CB_CONTROL_OP_MAX = CB_CONTROL_SWEPT };
 
 enum cb_role { CB_ROLE_VIEWER = 1, CB_ROLE_OPERATOR = 2, CB_ROLE_ADMIN = 3 };
 
@@ -43,12 +45,16 @@ struct cb_control {
                                       command line */
     struct cb_str site;            /* its name; a TOKEN's, REVOKE's: empty for all sites */
     unsigned status;               /* SITE, STATUS: enum cb_site_status */
-    uint8_t token[CB_TOKEN_HASH_BYTES]; /* TOKEN: BLAKE2b-256 of the token's text. REVOKE: the id,
-                                           in the first CB_TOKEN_ID_BYTES */
-    unsigned role;                      /* TOKEN: enum cb_role */
-    struct cb_str name;                 /* TOKEN: what people call it, may be empty */
-    struct cb_settings settings;        /* SETTINGS */
-    uint8_t visitor[CB_VISITOR_BYTES];  /* EDIT */
+    uint8_t token[CB_TOKEN_HASH_BYTES];  /* TOKEN: BLAKE2b-256 of the token's text. REVOKE: the id,
+                                            in the first CB_TOKEN_ID_BYTES */
+    unsigned role;                       /* TOKEN: enum cb_role */
+    struct cb_str name;                  /* TOKEN: what people call it, may be empty */
+    struct cb_settings settings;         /* SETTINGS */
+    uint8_t visitor[CB_VISITOR_BYTES];   /* EDIT, ERASE: the hash; once an erasure is swept, its
+                                            pseudonym */
+    uint8_t pseudonym[CB_VISITOR_BYTES]; /* ERASE: random; takes the place of the hash */
+    uint8_t tag[CB_VISITOR_BYTES];       /* ERASE, SWEPT: cb_visitor_tag of the hash */
+    uint64_t through;                    /* SWEPT: the last position that was rewritten */
     struct cb_str fields[CB_EDITABLE_COUNT]; /* EDIT: by enum cb_field, then the remarks; p NULL:
                                                 not written */
 };

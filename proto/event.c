@@ -133,6 +133,12 @@ void cb_visitor_hash(struct cb_str site, const uint8_t id[CB_VISITOR_BYTES],
     sodium_memzero(&state, sizeof(state));
 }
 
+void cb_visitor_tag(const uint8_t visitor[CB_VISITOR_BYTES], uint8_t out[CB_VISITOR_BYTES]) {
+    static const char name[] = "chatbeacon erased";
+    crypto_generichash(out, CB_VISITOR_BYTES, visitor, CB_VISITOR_BYTES,
+                       (const unsigned char *)name, sizeof(name) - 1);
+}
+
 bool cb_stamp_replaces(const struct cb_stamp *a, const struct cb_stamp *b) {
     /* A page chooses its producer: it must not be taken for the operators'. */
     int edited = (b->source == CB_SOURCE_OPERATOR) - (a->source == CB_SOURCE_OPERATOR);

@@ -163,6 +163,14 @@ size_t cb_field_max_chars(unsigned field);
 void cb_visitor_hash(struct cb_str site, const uint8_t id[CB_VISITOR_BYTES],
                      uint8_t out[CB_VISITOR_BYTES]);
 
+/* What an erased visitor is recognized by: BLAKE2b-128 of the stored key, under a name of its own.
+ * It leads to nobody: who has it has neither the key nor the id. */
+void cb_visitor_tag(const uint8_t visitor[CB_VISITOR_BYTES], uint8_t out[CB_VISITOR_BYTES]);
+
+enum {
+    CB_ERASED_DAYS = 8
+}; /* of journal time, for which beacons of an erased visitor are refused */
+
 /* Who wrote a field; the numbers stand on disk. 0 in a stamp means a page. FORM: the visitor in a
  * form of the widget, which says so by the prop `source`; a page's like any other to the order of
  * writes. */

@@ -96,6 +96,9 @@ enum cb_opt_type {
     X(to, "to", CB_OPT_STRING, CB_OPT_BACKUP, "", 0, 3800, "DIR",                                  \
       "folder for the copy: new or empty")                                                         \
     X(from, "from", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "DIR", "folder of a backup")       \
+    X(erasures, "erasures", CB_OPT_STRING, CB_OPT_RESTORE, "", 0, 3800, "FILE",                    \
+      "the newest `erasures` of the data folder: who was erased after the backup was made is "     \
+      "erased again")                                                                              \
     X(cors_origins, "cors-origins", CB_OPT_STRING, CB_OPT_QUERY, "", 0, 4000, "A,B,…",             \
       "origins (https://HOST) whose pages may use the API besides the dashboard's own; none if "   \
       "not given")                                                                                 \

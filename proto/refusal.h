@@ -29,7 +29,8 @@
     X(CB_REFUSE_HEAD_TOO_LARGE, 15, 431, "head_too_large", "the request head is over the limit")   \
     X(CB_REFUSE_TIMEOUT, 16, 408, "timeout", "the request did not arrive in time")                 \
     X(CB_REFUSE_INTERNAL, 17, 500, "internal", "the service failed")                               \
-    X(CB_REFUSE_GONE, 18, 410, "gone", "this is no longer kept")
+    X(CB_REFUSE_GONE, 18, 410, "gone", "this is no longer kept")                                   \
+    X(CB_REFUSE_ERASED, 19, 410, "erased", "this visitor was erased: take a new id")
 
 enum cb_refusal {
     CB_REFUSE_NONE = 0,

@@ -102,19 +102,21 @@ cb_report_fn cb_report_metrics;   /* reports/metrics.c */
 cb_report_fn cb_report_alive;     /* reports/health.c */
 cb_report_fn cb_report_ready;     /* reports/health.c */
 
-cb_report_fn cb_report_settings;     /* reports/settings.c */
-cb_report_fn cb_report_kept;         /* reports/kept.c */
-cb_report_fn cb_report_settings_put; /* reports/settings.c */
-cb_report_fn cb_report_status_put;   /* reports/settings.c */
-cb_report_fn cb_report_presence;     /* reports/settings.c */
-cb_report_fn cb_report_visitor_edit; /* reports/edit.c */
-cb_report_fn cb_report_sites_list;   /* reports/sites.c */
-cb_report_fn cb_report_site_put;     /* reports/sites.c */
-cb_report_fn cb_report_token;        /* reports/tokens.c: the asker's own */
-cb_report_fn cb_report_tokens;       /* reports/tokens.c */
-cb_report_fn cb_report_token_make;   /* reports/tokens.c */
-cb_report_fn cb_report_token_revoke; /* reports/tokens.c */
-cb_report_fn cb_report_audit;        /* reports/audit.c */
+cb_report_fn cb_report_settings;      /* reports/settings.c */
+cb_report_fn cb_report_kept;          /* reports/kept.c */
+cb_report_fn cb_report_settings_put;  /* reports/settings.c */
+cb_report_fn cb_report_status_put;    /* reports/settings.c */
+cb_report_fn cb_report_presence;      /* reports/settings.c */
+cb_report_fn cb_report_visitor_edit;  /* reports/edit.c */
+cb_report_fn cb_report_visitor_erase; /* reports/erase.c */
+cb_report_fn cb_report_erasure;       /* reports/erase.c: the receipt */
+cb_report_fn cb_report_sites_list;    /* reports/sites.c */
+cb_report_fn cb_report_site_put;      /* reports/sites.c */
+cb_report_fn cb_report_token;         /* reports/tokens.c: the asker's own */
+cb_report_fn cb_report_tokens;        /* reports/tokens.c */
+cb_report_fn cb_report_token_make;    /* reports/tokens.c */
+cb_report_fn cb_report_token_revoke;  /* reports/tokens.c */
+cb_report_fn cb_report_audit;         /* reports/audit.c */
 
 /* The refusal for a negative cb_err of a helper: CB_EINVAL means that ctx->error is filled. */
 static inline enum cb_refusal cb_report_failed(int rc) {

@@ -59,9 +59,24 @@ static int read_field(struct cb_answers *answers, struct cb_snapshot *snapshot, 
     return rc;
 }
 
+/* Whether a visitor that is not there was erased, however long ago: the browser that still has the
+ * id is to take another. */
+static int read_erased(struct cb_snapshot *snapshot, uint32_t site, const struct cb_ask *ask,
+                       bool *erased) {
+    struct cb_erasure erasure;
+    uint8_t tag[CB_VISITOR_BYTES];
+    if (!cb_snapshot_erased_since(snapshot, 0)) {
+        return 0;
+    }
+    cb_visitor_tag(ask->visitor, tag);
+    int rc = cb_snapshot_erasure(snapshot, site, tag, &erasure);
+    *erased = rc == 0;
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
 /* Fills the spans of a FIELDS ask; *found says whether the visitor is known. */
 static int read_fields(struct cb_answers *answers, const struct cb_ask *ask,
-                       struct span spans[CB_FIELD_COUNT], bool *found) {
+                       struct span spans[CB_FIELD_COUNT], bool *found, bool *erased) {
     bool fresh[CB_FIELD_COUNT];
     struct cb_stamp stamps[CB_FIELD_COUNT];
     *found = false;
@@ -87,9 +102,16 @@ static int read_fields(struct cb_answers *answers, const struct cb_ask *ask,
     if (rc == 0) {
         rc = cb_snapshot_ordinal(snapshot, site.id, ask->visitor, &ordinal);
     }
-    bool known = rc == 0;
+    bool known = rc == 0, site_known = known;
+    if (rc == CB_ENOENT) {
+        site_known = cb_snapshot_site(snapshot, ask->site, &site) == 0;
+        rc = site_known ? read_erased(snapshot, site.id, ask, erased) : 0;
+    }
     *found |= known;
-    rc = rc == CB_ENOENT ? 0 : rc;
+    if (*erased) { /* what came since will be refused */
+        memset(spans, 0, CB_FIELD_COUNT * sizeof(*spans));
+        *found = false;
+    }
     for (unsigned field = 0; rc == 0 && known && field < CB_FIELD_COUNT; field++) {
         rc = read_field(answers, snapshot, site.id, ordinal, field,
                         fresh[field] ? &stamps[field] : NULL, &spans[field]);
@@ -137,6 +159,36 @@ static unsigned status_of(const struct cb_answers *answers, const struct cb_site
     return is_leased(answers, site->id) ? CB_STATUS_ONLINE : CB_STATUS_OFFLINE;
 }
 
+struct tags {
+    struct cb_buf *out;
+    int64_t since_ms;
+    unsigned n;
+    int rc;
+};
+
+static bool take_tag(void *user, const struct cb_erasure *erasure) {
+    struct tags *tags = user;
+    if (erasure->at_ms > tags->since_ms) {
+        tags->rc = cb_buf_append(tags->out, erasure->tag, CB_VISITOR_BYTES);
+        tags->n++;
+    }
+    return tags->rc == 0 && tags->n < CB_ASK_ERASURES_MAX;
+}
+
+/* Who was erased of late: ingest refuses what comes of them. The fold does, too, by journal time;
+ * here it is the clock of now, which is about the same. */
+static int append_tags(struct cb_answers *answers, struct cb_snapshot *snapshot, uint32_t site,
+                       struct span *span) {
+    struct tags tags = {.out = &answers->values,
+                        .since_ms = cb_clock_wall_ms() - CB_ERASED_DAYS * INT64_C(86400000)};
+    size_t from = answers->values.len;
+    if (cb_snapshot_erased_since(snapshot, tags.since_ms)) {
+        cb_snapshot_erasures(snapshot, site, take_tag, &tags);
+    }
+    *span = (struct span){from, answers->values.len - from};
+    return tags.rc;
+}
+
 static int append_span(struct cb_answers *answers, struct cb_str text, struct span *span) {
     *span = (struct span){answers->values.len, text.len};
     return text.len > 0 ? cb_buf_append_str(&answers->values, text) : 0;
@@ -162,6 +214,9 @@ static int read_site(struct cb_answers *answers, const struct cb_ask *ask,
         }
         if (rc == 0 && settings.page.len > 2) { /* {}: none */
             rc = append_span(answers, settings.page, &spans[1]);
+        }
+        if (rc == 0) {
+            rc = append_tags(answers, snapshot, site.id, &spans[2]);
         }
     }
     if (rc == 0) {
@@ -198,7 +253,7 @@ static void answer(struct cb_answers *answers, struct cb_link_message *message) 
             rc = read_site(answers, ask, spans[i], reply);
             break;
         case CB_ASK_FIELDS:
-            rc = read_fields(answers, ask, spans[i], &reply->found);
+            rc = read_fields(answers, ask, spans[i], &reply->found, &reply->erased);
             break;
         }
         reply->later = rc != 0; /* the disk's errors were logged where they arose */
@@ -213,6 +268,7 @@ static void answer(struct cb_answers *answers, struct cb_link_message *message) 
         if (reply->kind == CB_ASK_SITE && reply->found) {
             reply->origins = reply->fields[0];
             reply->page = reply->fields[1];
+            reply->erasures = reply->fields[2];
         }
     }
     cb_buf_clear(&answers->out);

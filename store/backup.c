@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "store/base.h"
+#include "store/eraser.h"
 #include "store/folder.h"
+#include "store/replay.h"
 #include "store/snapshot.h"
 #include "store/upkeep.h"
 
@@ -66,6 +68,9 @@ static int copy_all(struct cb_reader *reader, const char *from, const char *to,
     if (rc == 0) {
         rc = copy_one(cb_journal_db(cb_reader_journal(reader)), to, "journal");
     }
+    if (rc == 0 && cb_eraser_under_way(from)) {
+        rc = cb_folder_write_file(to, "erasing", "1\n");
+    }
     close(hold_fd);
     return rc == 0 ? cb_folder_write_format(to) : rc;
 }
@@ -111,6 +116,9 @@ int cb_restore(const struct cb_opts *opts, FILE *out, char **sentence) {
     rc = cb_verify(&backup, out, sentence);
     if (rc == 0) {
         rc = copy_data(opts->from, opts->data, opts, "--data", sentence);
+    }
+    if (rc == 0 && opts->erasures && opts->erasures[0] != '\0') {
+        rc = cb_erasures_replay(opts, out, sentence);
     }
     if (rc == 0) {
         fprintf(out, "restored: %s\n", opts->data);

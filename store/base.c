@@ -379,3 +379,8 @@ int cb_base_make(const char *data_dir, uint64_t map_bytes, struct cb_views *view
            out->rows);
     return rc;
 }
+
+int cb_base_drop(const char *data_dir) {
+    const struct cb_base none = {0};
+    return each_base(data_dir, remove_other, (void *)(uintptr_t)&none);
+}

@@ -33,6 +33,9 @@ CB_MUST_USE int cb_base_path(const char *data_dir, const struct cb_base *base, c
  */
 CB_MUST_USE int cb_base_make(const char *data_dir, uint64_t map_bytes, struct cb_views *views,
                              const atomic_bool *stop, struct cb_base *out);
+/* Removes all bases of a data folder whose journal goes back to its first record, and needs none.
+ * Errors: CB_ESYS. */
+CB_MUST_USE int cb_base_drop(const char *data_dir);
 /* Reads a base whole. Errors: CB_ECORRUPT when it is not what its `check` says, CB_EIO, CB_ENOMEM.
  */
 CB_MUST_USE int cb_base_check(const char *data_dir, uint64_t map_bytes, const struct cb_base *base);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "store/db.h"
+#include "store/db_lmdb.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <lmdb.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +21,6 @@ enum {
     PATH_BYTES = 4096,
     LOG_SLOTS = 16,
     LOG_INTERVAL_MS = 1000,
-};
-
-struct cb_db {
-    MDB_env *env;
 };
 
 struct cb_db_txn {
@@ -51,7 +46,7 @@ static void log_failure(int code, const char *call) {
 }
 
 /* The one place where LMDB's codes become ours. */
-static int translate(int code, const char *call) {
+int cb_db_translate(int code, const char *call) {
     int ours;
     switch (code) {
     case MDB_SUCCESS:
@@ -125,16 +120,16 @@ static int make_file(const char *folder, uint64_t map_bytes) {
         return CB_ESYS;
     }
     MDB_env *env;
-    int rc = translate(mdb_env_create(&env), "env_create");
+    int rc = cb_db_translate(mdb_env_create(&env), "env_create");
     if (rc != 0) {
         return rc;
     }
-    rc = translate(mdb_env_set_mapsize(env, map_bytes), "env_set_mapsize");
+    rc = cb_db_translate(mdb_env_set_mapsize(env, map_bytes), "env_set_mapsize");
     if (rc == 0) {
-        rc = translate(mdb_env_open(env, fresh, MDB_NOSUBDIR | MDB_NOLOCK, 0600), "env_open");
+        rc = cb_db_translate(mdb_env_open(env, fresh, MDB_NOSUBDIR | MDB_NOLOCK, 0600), "env_open");
     }
     if (rc == 0) {
-        rc = translate(mdb_env_sync(env, 1), "env_sync");
+        rc = cb_db_translate(mdb_env_sync(env, 1), "env_sync");
     }
     mdb_env_close(env);
     if (rc == 0 && rename(fresh, path) != 0) {
@@ -155,7 +150,7 @@ static int fill_lock_file(const char *folder) {
     if (fd < 0) {
         return CB_ESYS;
     }
-    int rc = translate(posix_fallocate(fd, 0, LOCK_BYTES), "lock_file");
+    int rc = cb_db_translate(posix_fallocate(fd, 0, LOCK_BYTES), "lock_file");
     close(fd);
     return rc;
 }
@@ -178,21 +173,21 @@ int cb_db_open(const char *folder, uint64_t map_bytes, unsigned tables_max, bool
     if (!db) {
         return CB_ENOMEM;
     }
-    int rc = translate(mdb_env_create(&db->env), "env_create");
+    int rc = cb_db_translate(mdb_env_create(&db->env), "env_create");
     if (rc != 0) {
         goto err_after_db;
     }
-    rc = translate(mdb_env_set_mapsize(db->env, map_bytes), "env_set_mapsize");
+    rc = cb_db_translate(mdb_env_set_mapsize(db->env, map_bytes), "env_set_mapsize");
     if (rc == 0) {
-        rc = translate(mdb_env_set_maxdbs(db->env, tables_max), "env_set_maxdbs");
+        rc = cb_db_translate(mdb_env_set_maxdbs(db->env, tables_max), "env_set_maxdbs");
     }
     if (rc == 0) {
-        rc = translate(mdb_env_set_maxreaders(db->env, READERS_MAX), "env_set_maxreaders");
+        rc = cb_db_translate(mdb_env_set_maxreaders(db->env, READERS_MAX), "env_set_maxreaders");
     }
     if (rc == 0) {
         /* Read-ahead hurts once the map is larger than memory: views are read at random. */
         unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (read_only ? MDB_RDONLY : 0);
-        rc = translate(mdb_env_open(db->env, folder, flags, 0600), "env_open");
+        rc = cb_db_translate(mdb_env_open(db->env, folder, flags, 0600), "env_open");
     }
     if (rc == 0 && !read_only) {
         rc = sync_with_parent(folder);
@@ -239,7 +234,7 @@ int cb_db_copy(struct cb_db *db, const char *folder) {
     if (mkdir(folder, 0700) != 0) {
         return CB_ESYS;
     }
-    int rc = translate(mdb_env_copy2(db->env, folder, MDB_CP_COMPACT), "env_copy");
+    int rc = cb_db_translate(mdb_env_copy2(db->env, folder, MDB_CP_COMPACT), "env_copy");
     return rc == 0 ? sync_copy(folder) : rc;
 }
 
@@ -268,8 +263,8 @@ int cb_db_begin(struct cb_db *db, bool write, struct cb_db_txn **out) {
         return CB_ENOMEM;
     }
     txn->db = db;
-    int rc =
-        translate(mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn), "txn_begin");
+    int rc = cb_db_translate(mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn),
+                             "txn_begin");
     if (rc != 0) {
         free(txn);
         return rc;
@@ -279,7 +274,7 @@ int cb_db_begin(struct cb_db *db, bool write, struct cb_db_txn **out) {
 }
 
 int cb_db_commit(struct cb_db_txn **txn) {
-    int rc = translate(mdb_txn_commit((*txn)->txn), "txn_commit");
+    int rc = cb_db_translate(mdb_txn_commit((*txn)->txn), "txn_commit");
     free(*txn);
     *txn = NULL;
     return rc;
@@ -316,12 +311,12 @@ uint64_t cb_db_used_bytes(struct cb_db_txn *txn) {
 }
 
 int cb_db_table(struct cb_db_txn *txn, const char *name, bool make, unsigned *table) {
-    return translate(mdb_dbi_open(txn->txn, name, make ? MDB_CREATE : 0, table), "dbi_open");
+    return cb_db_translate(mdb_dbi_open(txn->txn, name, make ? MDB_CREATE : 0, table), "dbi_open");
 }
 
 int cb_db_get(struct cb_db_txn *txn, unsigned table, struct cb_str key, struct cb_str *value) {
     MDB_val k = val_of(key), v;
-    int rc = translate(mdb_get(txn->txn, table, &k, &v), "get");
+    int rc = cb_db_translate(mdb_get(txn->txn, table, &k, &v), "get");
     if (rc == 0) {
         *value = str_of(v);
     }
@@ -330,13 +325,13 @@ int cb_db_get(struct cb_db_txn *txn, unsigned table, struct cb_str key, struct c
 
 int cb_db_put(struct cb_db_txn *txn, unsigned table, struct cb_str key, struct cb_str value) {
     MDB_val k = val_of(key), v = val_of(value);
-    return translate(mdb_put(txn->txn, table, &k, &v, 0), "put");
+    return cb_db_translate(mdb_put(txn->txn, table, &k, &v, 0), "put");
 }
 
 int cb_db_append(struct cb_db_txn *txn, unsigned table, struct cb_str key, size_t len,
                  void **data) {
     MDB_val k = val_of(key), v = {len, NULL};
-    int rc = translate(mdb_put(txn->txn, table, &k, &v, MDB_APPEND | MDB_RESERVE), "append");
+    int rc = cb_db_translate(mdb_put(txn->txn, table, &k, &v, MDB_APPEND | MDB_RESERVE), "append");
     if (rc == 0) {
         *data = v.mv_data;
     }
@@ -345,7 +340,7 @@ int cb_db_append(struct cb_db_txn *txn, unsigned table, struct cb_str key, size_
 
 int cb_db_delete(struct cb_db_txn *txn, unsigned table, struct cb_str key) {
     MDB_val k = val_of(key);
-    int rc = translate(mdb_del(txn->txn, table, &k, NULL), "del");
+    int rc = cb_db_translate(mdb_del(txn->txn, table, &k, NULL), "del");
     return rc == CB_ENOENT ? 0 : rc;
 }
 
@@ -354,7 +349,7 @@ int cb_db_cursor_open(struct cb_db_txn *txn, unsigned table, struct cb_db_cursor
     if (!cursor) {
         return CB_ENOMEM;
     }
-    int rc = translate(mdb_cursor_open(txn->txn, table, &cursor->cursor), "cursor_open");
+    int rc = cb_db_translate(mdb_cursor_open(txn->txn, table, &cursor->cursor), "cursor_open");
     if (rc != 0) {
         free(cursor);
         return rc;
@@ -375,7 +370,7 @@ void cb_db_cursor_close(struct cb_db_cursor **cursor) {
 static int move(struct cb_db_cursor *cursor, MDB_val key, MDB_cursor_op op, struct cb_str *found,
                 struct cb_str *value) {
     MDB_val v;
-    int rc = translate(mdb_cursor_get(cursor->cursor, &key, &v, op), "cursor_get");
+    int rc = cb_db_translate(mdb_cursor_get(cursor->cursor, &key, &v, op), "cursor_get");
     if (rc == 0) {
         *found = str_of(key);
         *value = str_of(v);

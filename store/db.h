@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * db.h: the one file that knows LMDB: environments, transactions, tables, cursors, and what its
- * codes mean.
+ * db.h: LMDB, which only db.c and db_scrub.c know: environments, transactions, tables, cursors, and
+ * what its codes mean.
  *
  * Never used: MDB_NOSYNC, MDB_WRITEMAP, MDB_MAPASYNC, MDB_NOMETASYNC, DUPSORT. A commit that
  * returned 0 is on disk. An environment is opened once per process and not used across fork. One
@@ -9,6 +9,7 @@
 #ifndef CB_STORE_DB_H
 #define CB_STORE_DB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +33,12 @@ CB_MUST_USE int cb_db_copy(struct cb_db *db, const char *folder);
 void cb_db_remove(const char *folder);
 /* Clears readers of processes that died. Call now and then. */
 void cb_db_check_readers(struct cb_db *db);
+
+/* Overwrites with zeros what the file holds beside the rows of now: free pages, and what is unused
+ * in others. While it works other writers go on. *stop, looked at now and then, ends it early
+ * (CB_ECLOSED). Errors: CB_EAGAIN (a reader of older pages is about: try again), CB_EFULL, CB_EIO,
+ * CB_ENOMEM. */
+CB_MUST_USE int cb_db_scrub(struct cb_db *db, const atomic_bool *stop);
 
 /* Begins a transaction. Errors: CB_EFULL (reader slots), CB_EIO, CB_ENOMEM; CB_ECORRUPT for good
  * after a commit that failed at its very end, where LMDB cannot tell what is on disk. */

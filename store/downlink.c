@@ -124,7 +124,7 @@ static const char *misfit(const struct taken *taken, const struct cb_frame *fram
         return "not a frame of beacons";
     }
     if (frame->kind != CB_FRAME_CONTROL || frame->body.len > CB_CONTROL_MAX ||
-        cb_control_decode(frame->body, &control) != 0) {
+        cb_control_decode(frame->body, &control) != 0 || control.op == CB_CONTROL_SWEPT) {
         return "not a control frame of this version";
     }
     return NULL;

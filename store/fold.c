@@ -33,9 +33,10 @@ enum {
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
  */
 const struct cb_fold_ops *const cb_folds[] = {
-    &cb_fold_sites,    &cb_fold_seen,     &cb_fold_verdicts, &cb_fold_books,   &cb_fold_visitors,
-    &cb_fold_sessions, &cb_fold_counts,   &cb_fold_minutes,  &cb_fold_uniques, &cb_fold_dimensions,
-    &cb_fold_fields,   &cb_fold_timeline, &cb_fold_settings, &cb_fold_audit,   NULL,
+    &cb_fold_sites,    &cb_fold_seen,     &cb_fold_erasures,   &cb_fold_verdicts,
+    &cb_fold_books,    &cb_fold_visitors, &cb_fold_sessions,   &cb_fold_counts,
+    &cb_fold_minutes,  &cb_fold_uniques,  &cb_fold_dimensions, &cb_fold_fields,
+    &cb_fold_timeline, &cb_fold_settings, &cb_fold_audit,      NULL,
 };
 
 struct cb_fold {
@@ -105,7 +106,7 @@ static int fold_event(struct cb_fold_ctx *ctx) {
     if (ctx->zone) {
         ctx->day = cb_zone_day(ctx->zone, ctx->minute);
     }
-    ctx->counted = ctx->newcomer = false;
+    ctx->counted = ctx->erased = ctx->newcomer = false;
     int rc = 0;
     for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
         if ((*ops)->event && (ctx->counted || (*ops)->every)) {
@@ -169,6 +170,10 @@ int cb_fold_record(struct cb_views *views, const struct cb_journal_record *recor
     }
     struct cb_fold_ctx ctx = {
         .views = views, .position = record->position, .journal_ms = record->journal_ms};
+    rc = cb_erasures_begin(&ctx);
+    if (rc != 0) {
+        return rc;
+    }
     switch (frame.kind) {
     case CB_FRAME_BEACONS:
         rc = fold_beacons(&ctx, &frame, n_events);

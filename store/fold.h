@@ -54,6 +54,8 @@ struct cb_fold_ctx {
     uint32_t name_id;     /* set by the fold `counts` */
     uint32_t ordinal; /* of the visitor, when the envelope has one; set by the fold `visitors` */
     bool newcomer;    /* … which has just been given: nothing of the visitor was counted before */
+    bool erasing;     /* somebody was erased of late: see folds/erasures.c */
+    bool erased;      /* the event is of an erased visitor, of this ordinal; set by `erasures` */
     bool noted;       /* the record is in the timeline of this visitor: */
     uint32_t noted_site, noted_ordinal;
     struct cb_fold_seen seen; /* each is its fold's */

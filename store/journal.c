@@ -3,6 +3,7 @@
  * disk. */
 #include "store/journal.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct cb_journal {
     _Atomic uint64_t measured_bytes; /* of the map, in use */
     atomic_bool accepting;
     _Atomic int64_t failed_ms; /* when a commit failed; 0 once one succeeded */
+    pthread_mutex_t writing;   /* held from the begin of a batch to its end */
     /* the writer's own */
     struct cb_db_txn *txn;
     uint64_t next;                    /* position of the next append */
@@ -171,6 +173,7 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
     if (!journal) {
         return CB_ENOMEM;
     }
+    pthread_mutex_init(&journal->writing, NULL);
     int rc = cb_db_open(folder, map_bytes, 4, read_only, &journal->db);
     if (rc != 0) {
         goto err_after_journal;
@@ -200,6 +203,7 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
 err_after_db:
     cb_db_close(&journal->db);
 err_after_journal:
+    pthread_mutex_destroy(&journal->writing);
     free(journal);
     return rc;
 }
@@ -223,6 +227,7 @@ void cb_journal_close(struct cb_journal **journal) {
     }
     cb_journal_abort(*journal);
     cb_db_close(&(*journal)->db);
+    pthread_mutex_destroy(&(*journal)->writing);
     free(*journal);
     *journal = NULL;
 }
@@ -232,12 +237,14 @@ struct cb_db *cb_journal_db(struct cb_journal *journal) {
 }
 
 int cb_journal_begin(struct cb_journal *journal) {
+    pthread_mutex_lock(&journal->writing);
     int64_t mono_ms = cb_clock_mono_ms();
     int rc = mono_ms - journal->measured_ms >= QUOTA_INTERVAL_MS ? measure(journal) : 0;
     if (rc == 0) {
         rc = cb_db_begin(journal->db, true, &journal->txn);
     }
     if (rc != 0) {
+        pthread_mutex_unlock(&journal->writing);
         return rc;
     }
     journal->batch_bytes = journal->batch_cost = 0;
@@ -296,6 +303,26 @@ int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t 
     return 0;
 }
 
+int cb_journal_replace(struct cb_journal *journal, uint64_t position, struct cb_str frame) {
+    struct cb_key key = cb_key_position(position);
+    struct cb_str value;
+    int rc = cb_db_get(journal->txn, journal->records, cb_key_str(&key), &value);
+    if (rc != 0 || value.len != CB_JOURNAL_RECORD_HEAD + frame.len) {
+        return rc != 0 ? rc : CB_EINVAL;
+    }
+    uint8_t *p = malloc(value.len);
+    if (!p) {
+        return CB_ENOMEM;
+    }
+    memcpy(p, value.p, CB_JOURNAL_RECORD_HEAD);
+    memcpy(p + CB_JOURNAL_RECORD_HEAD, frame.p, frame.len);
+    cb_be32_put(p + 4, cb_crc32c(0, p + 8, value.len - 8));
+    rc = cb_db_put(journal->txn, journal->records, cb_key_str(&key),
+                   (struct cb_str){(const char *)p, value.len});
+    free(p);
+    return rc;
+}
+
 int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max, bool *left) {
     uint64_t bytes = 0, newest = journal->next - 1;
     int rc = 0;
@@ -342,6 +369,7 @@ int cb_journal_commit(struct cb_journal *journal) {
         atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes,
                                   memory_order_relaxed);
         atomic_store_explicit(&journal->failed_ms, cb_clock_mono_ms(), memory_order_relaxed);
+        pthread_mutex_unlock(&journal->writing);
         return rc;
     }
     if (journal->batch_bytes > 0) {
@@ -353,6 +381,7 @@ int cb_journal_commit(struct cb_journal *journal) {
     cb_metric_set(CB_METRIC_JOURNAL_POSITION, (int64_t)(journal->next - 1));
     atomic_store_explicit(&journal->head, journal->next - 1, memory_order_release);
     note_trimmed(journal);
+    pthread_mutex_unlock(&journal->writing);
     return 0;
 }
 
@@ -366,6 +395,7 @@ void cb_journal_abort(struct cb_journal *journal) {
     journal->used_bytes -= journal->batch_cost;
     atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes, memory_order_relaxed);
     journal->batch_bytes = journal->batch_cost = 0;
+    pthread_mutex_unlock(&journal->writing);
 }
 
 uint64_t cb_journal_head(const struct cb_journal *journal) {

@@ -4,8 +4,9 @@
  *
  * Positions are 1, 2, 3…; keys only ever grow, so an append never searches. Records go from the
  * front only (cb_journal_trim), and the newest never does. Each record carries a CRC-32C, since
- * LMDB 0.9 has no page checksums. One writer thread; any number of readers, each with its own
- * cb_journal_reader. */
+ * LMDB 0.9 has no page checksums. One writer at a time: a batch
+ * belongs to its thread, and the next one waits for its end; any number of readers, each with its
+ * own cb_journal_reader. */
 #ifndef CB_STORE_JOURNAL_H
 #define CB_STORE_JOURNAL_H
 
@@ -37,8 +38,8 @@ void cb_journal_close(struct cb_journal **journal);
 /* The environment, for a copy of it. */
 struct cb_db *cb_journal_db(struct cb_journal *journal);
 
-/* ---- the writer's thread ---- */
-/* Begins a batch. Errors: CB_EIO, CB_ENOMEM. */
+/* ---- writers ---- */
+/* Begins a batch; waits for the end of another thread's. Errors: CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_journal_begin(struct cb_journal *journal);
 /* Whether frame `number` of `sender` may be appended: 0; CB_EBUSY: it was appended before (ack it,
  * append nothing); CB_EINVAL: too far behind that sender's highest number to tell, so it must be
@@ -53,6 +54,11 @@ CB_MUST_USE int cb_journal_append(struct cb_journal *journal, struct cb_str fram
  * that more could go. Errors: CB_EFULL, CB_EIO; then abort the batch. */
 CB_MUST_USE int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max,
                                 bool *left);
+/* Puts a frame of the same length in the place of the one at a position, as appended at the same
+ * time; for what an erasure takes out of it. Within a batch. Errors: CB_ENOENT, CB_EINVAL (another
+ * length), CB_EFULL, CB_EIO, CB_ENOMEM; after CB_EFULL and CB_EIO abort the batch. */
+CB_MUST_USE int cb_journal_replace(struct cb_journal *journal, uint64_t position,
+                                   struct cb_str frame);
 /* Ends the batch on disk. After an error nothing of it is there. */
 CB_MUST_USE int cb_journal_commit(struct cb_journal *journal);
 void cb_journal_abort(struct cb_journal *journal);

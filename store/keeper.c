@@ -14,6 +14,7 @@
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "store/base.h"
+#include "store/eraser.h"
 #include "store/folder.h"
 #include "store/journal_time.h"
 
@@ -33,6 +34,7 @@ struct cb_keeper {
     struct cb_journal *journal;
     struct cb_views *views;
     struct cb_downlink *downlink;
+    struct cb_eraser eraser;
     struct cb_journal_time time; /* a clock of its own: an idle journal's stands still */
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -143,9 +145,12 @@ static int trim_behind_base(struct cb_keeper *keeper, uint64_t before) {
     return rc;
 }
 
-static int turn(struct cb_keeper *keeper) {
+static int trim_turn(struct cb_keeper *keeper) {
     uint64_t before;
     int hold_fd;
+    if (keeper->rule.raw_ms == 0 && keeper->rule.raw_bytes == 0) {
+        return 0;
+    }
     int rc =
         cb_keep_wanted(&keeper->rule, keeper->journal, cb_journal_time_now(&keeper->time), &before);
     if (rc != 0 || before <= cb_journal_first(keeper->journal)) {
@@ -160,28 +165,42 @@ static int turn(struct cb_keeper *keeper) {
     return rc;
 }
 
+/* What is tried again each turn; after a failure of its own not for a while. */
+struct task {
+    int (*turn)(struct cb_keeper *keeper);
+    const char *failed; /* to the log */
+    int64_t pause_ms;   /* left */
+};
+
+static int erase_turn(struct cb_keeper *keeper) {
+    bool more;
+    return cb_eraser_turn(&keeper->eraser, &more); /* where more is due, the next turn is soon */
+}
+
 static void *run(void *arg) {
     struct cb_keeper *keeper = arg;
-    int64_t pause_ms = TURN_MS;
-    while (wait_ms(keeper, pause_ms)) {
-        int rc = turn(keeper);
-        pause_ms = rc == 0 ? TURN_MS : FAILED_MS;
-        if (rc != 0 && rc != CB_ECLOSED) {
-            /* Nothing was trimmed that the newest base does not cover: only room is missing. */
-            cb_log(CB_LOG_WARN, "trim_failed", "text=\"%s\"", cb_err_text(rc));
+    struct task tasks[] = {{trim_turn, "trim_failed", 0}, {erase_turn, "erase_failed", 0}};
+    while (wait_ms(keeper, TURN_MS)) {
+        for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
+            struct task *task = &tasks[i];
+            task->pause_ms -= task->pause_ms > 0 ? TURN_MS : 0;
+            int rc = task->pause_ms > 0 ? 0 : task->turn(keeper);
+            if (rc != 0 && rc != CB_ECLOSED) {
+                /* Nothing was trimmed that the newest base does not cover, and what was to be
+                 * erased still is: only room is missing, or the disk failed. */
+                task->pause_ms = FAILED_MS;
+                cb_log(CB_LOG_WARN, task->failed, "text=\"%s\"", cb_err_text(rc));
+            }
         }
     }
     return NULL;
 }
 
 int cb_keeper_create(const struct cb_opts *opts, struct cb_journal *journal, struct cb_views *views,
-                     struct cb_downlink *downlink, struct cb_keeper **out) {
+                     struct cb_downlink *downlink, struct cb_fold *fold, struct cb_keeper **out) {
     struct cb_keep_rule rule = cb_keep_rule_of(opts);
     int64_t last_ms = 0;
     *out = NULL;
-    if (rule.raw_ms == 0 && rule.raw_bytes == 0) {
-        return 0;
-    }
     int rc = cb_journal_time_at(journal, cb_journal_head(journal), &last_ms);
     if (rc != 0) {
         return rc;
@@ -198,6 +217,8 @@ int cb_keeper_create(const struct cb_opts *opts, struct cb_journal *journal, str
                                  .journal = journal,
                                  .views = views,
                                  .downlink = downlink};
+    cb_eraser_init(&keeper->eraser, data_dir, keeper->map_bytes, journal, views, fold,
+                   &keeper->stopping);
     cb_journal_time_init(&keeper->time, last_ms);
     pthread_mutex_init(&keeper->mutex, NULL);
     pthread_condattr_t attributes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * keeper.h: the thread that keeps the journal within what the options allow it: single events go
+ * keeper.h: the thread that takes away what is not to be kept, and owns the bases for it: erased
+ * visitors (eraser.h), and what the journal has beyond what the options allow it: single events go
  * after --raw-days, or past --raw-bytes, and only behind a base.
  *
  * A turn: what may go by the options; a new base where the newest does not cover it; then the
@@ -25,11 +26,11 @@ struct cb_keep_rule cb_keep_rule_of(const struct cb_opts *opts);
 CB_MUST_USE int cb_keep_wanted(const struct cb_keep_rule *rule, struct cb_journal *journal,
                                int64_t now_ms, uint64_t *before);
 
-/* Starts the thread, unless the options keep everything: then *out is NULL and nothing runs. What
- * it is given outlives it. Errors: CB_ESYS, CB_ENOMEM, those of cb_journal_time_at. */
+/* Starts the thread. What it is given outlives it. Errors: CB_ESYS, CB_ENOMEM, those of
+ * cb_journal_time_at. */
 CB_MUST_USE int cb_keeper_create(const struct cb_opts *opts, struct cb_journal *journal,
                                  struct cb_views *views, struct cb_downlink *downlink,
-                                 struct cb_keeper **out);
+                                 struct cb_fold *fold, struct cb_keeper **out);
 /* Ends the thread, in the middle of a base too, and frees. Accepts NULL inside. */
 void cb_keeper_destroy(struct cb_keeper **keeper);
 

@@ -147,6 +147,10 @@ struct cb_key cb_key_search(uint32_t site, struct cb_str term, uint32_t ordinal)
     return key;
 }
 
+struct cb_key cb_key_erasure(uint32_t site, const uint8_t tag[16]) {
+    return cb_key_ordinal(site, tag);
+}
+
 struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t ordinal, uint16_t part) {
     struct cb_key key = {.len = 0};
     uint8_t b[2];

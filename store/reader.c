@@ -291,7 +291,7 @@ int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
     struct cb_str value;
     int rc = cb_snapshot_row(snapshot, CB_TABLE_ORDINALS, &key, &value);
     if (rc == 0 && value.len != 4) {
-        rc = CB_ECORRUPT;
+        rc = value.len == CB_ROW_HUSK_ORDINAL_BYTES ? CB_ENOENT : CB_ECORRUPT;
     }
     if (rc == 0) {
         *ordinal = cb_be32_get((const uint8_t *)value.p);

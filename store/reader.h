@@ -51,7 +51,7 @@ CB_MUST_USE int cb_snapshot_token_of(struct cb_snapshot *snapshot,
 void cb_snapshot_tokens(struct cb_snapshot *snapshot,
                         bool (*each)(void *user, const struct cb_token *token), void *user);
 
-/* What somebody did: a control frame. Strings live as long as the snapshot. */
+/* What somebody did: a control frame. Strings live during the call that gives them. */
 struct cb_audit {
     uint64_t position;
     int64_t at_ms; /* journal time */
@@ -175,6 +175,25 @@ CB_MUST_USE int cb_snapshot_search(struct cb_snapshot *snapshot, uint32_t site, 
                                    struct cb_search_cursor *cursor, uint32_t scan_max,
                                    bool (*each)(void *user, const struct cb_visitor *visitor),
                                    void *user, bool *more);
+
+/* An erasure: of whom nothing but a tag is left. */
+struct cb_erasure {
+    uint8_t tag[CB_VISITOR_BYTES]; /* cb_visitor_tag of the key */
+    uint8_t pseudonym[CB_VISITOR_BYTES];
+    int64_t at_ms, swept_ms; /* journal time; swept_ms: 0 until all records were rewritten */
+    uint64_t position;       /* of the control frame */
+    uint64_t dirty;          /* the last record that holds, or held, the key */
+    bool swept;              /* no record up to there holds it now */
+    uint32_t ordinal;
+};
+/* The erasure of a tag. Errors: CB_ENOENT, CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_snapshot_erasure(struct cb_snapshot *snapshot, uint32_t site,
+                                    const uint8_t tag[CB_VISITOR_BYTES], struct cb_erasure *out);
+/* Calls each for all erasures of a site, by tag, until it returns false. */
+void cb_snapshot_erasures(struct cb_snapshot *snapshot, uint32_t site,
+                          bool (*each)(void *user, const struct cb_erasure *erasure), void *user);
+/* Whether anybody was erased, at any site, after this moment of journal time. */
+bool cb_snapshot_erased_since(struct cb_snapshot *snapshot, int64_t ms);
 
 /* A value that a field has or had. */
 struct cb_field_value {

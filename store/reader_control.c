@@ -91,6 +91,29 @@ static bool decode_audit(struct cb_str key, struct cb_str value, struct cb_audit
     return true;
 }
 
+/* Puts the key that the visitor has now before the summary. */
+static int name_visitor(struct cb_snapshot *snapshot, struct cb_str value, struct cb_audit *audit) {
+    uint32_t ordinal = cb_be32_get((const uint8_t *)value.p + CB_AUDIT_VISITOR);
+    struct cb_site site;
+    struct cb_str row;
+    char hex[2 * CB_VISITOR_BYTES + 1];
+    if (ordinal == 0) {
+        return 0;
+    }
+    int rc = cb_snapshot_site(snapshot, audit->site, &site);
+    struct cb_key key = cb_key_visitor(site.id, ordinal - 1);
+    rc = rc == 0 ? cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &row) : rc;
+    if (rc != 0 || row.len != CB_ROW_VISITOR_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    cb_hex_encode((const uint8_t *)row.p + CB_VISITOR_ID, CB_VISITOR_BYTES, hex);
+    cb_buf_clear(&snapshot->text);
+    rc = cb_buf_printf(&snapshot->text, "visitor %s%s%.*s", hex, audit->summary.len ? ": " : "",
+                       (int)audit->summary.len, audit->summary.p);
+    audit->summary = (struct cb_str){snapshot->text.data, snapshot->text.len};
+    return rc;
+}
+
 void cb_snapshot_audit(struct cb_snapshot *snapshot, uint64_t before,
                        bool (*each)(void *user, const struct cb_audit *audit), void *user) {
     struct cb_db_cursor *cursor;
@@ -102,7 +125,8 @@ void cb_snapshot_audit(struct cb_snapshot *snapshot, uint64_t before,
     }
     struct cb_key from = cb_key_audit(before > 0 ? before - 1 : UINT64_MAX);
     int rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value);
-    while (rc == 0 && (!decode_audit(key, value, &audit) || each(user, &audit))) {
+    while (rc == 0 && (!decode_audit(key, value, &audit) ||
+                       name_visitor(snapshot, value, &audit) != 0 || each(user, &audit))) {
         rc = cb_db_next(cursor, &key, &value);
     }
     cb_db_cursor_close(&cursor);

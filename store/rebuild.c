@@ -8,6 +8,7 @@
 
 #include "proto/log.h"
 #include "store/base.h"
+#include "store/eraser.h"
 #include "store/fold.h"
 #include "store/folder.h"
 #include "store/upkeep.h"
@@ -105,7 +106,7 @@ static int compare(struct cb_views *a, struct cb_views *b, FILE *out) {
 }
 
 /* An empty DIR/rebuild, with a base's views in it where the journal does not go back to its first
- * record. */
+ * record, or not all of it is as it was folded (eraser.h). */
 static int make_seed(const struct cb_opts *opts, const struct paths *paths,
                      struct cb_journal *journal, FILE *out) {
     struct cb_base base = {0};
@@ -114,7 +115,7 @@ static int make_seed(const struct cb_opts *opts, const struct paths *paths,
     if (mkdir(paths->work, 0700) != 0 && errno != EEXIST) {
         return CB_ESYS;
     }
-    if (first == 1) {
+    if (first == 1 && !cb_eraser_under_way(opts->data)) {
         return 0;
     }
     int rc = cb_base_newest(opts->data, &base);

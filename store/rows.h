@@ -38,7 +38,8 @@ enum {
     CB_AUDIT_BY = 8,
     CB_AUDIT_ACT = 16,
     CB_AUDIT_SITE_LEN = 17,
-    CB_AUDIT_HEAD_BYTES = 18,
+    CB_AUDIT_VISITOR = 18, /* u32 ordinal + 1; 0: about nobody */
+    CB_AUDIT_HEAD_BYTES = 22,
     CB_AUDIT_SUMMARY_MAX = 320,
 
     /* books: received, counted, duplicate, lost, then rejected by reason; u64 each */
@@ -106,6 +107,19 @@ enum {
     CB_FIELD_PARTS_MAX = 11,    /* 4,000 characters of 4 bytes */
 
     CB_HISTORY_MAX = 20, /* values of a field */
+
+    /* ordinals: of a husk (erasures) a zero byte follows */
+    CB_ROW_HUSK_ORDINAL_BYTES = 5,
+
+    /* erasures: by the tag of the key; by that of the pseudonym: the tag of the key alone */
+    CB_ERASURE_AT = 0,        /* journal time */
+    CB_ERASURE_POSITION = 8,  /* of the control frame */
+    CB_ERASURE_DIRTY = 16,    /* the last record that holds, or held, the key */
+    CB_ERASURE_SWEPT = 24,    /* what `dirty` was when the records up to there were rewritten */
+    CB_ERASURE_SWEPT_AT = 32, /* journal time */
+    CB_ERASURE_PSEUDONYM = 40,
+    CB_ERASURE_ORDINAL = 56,
+    CB_ROW_ERASURE_BYTES = 60,
 
     /* timeline: then the positions, ascending, each as the varint of how much it is above the one
        before it (the first: above 0) */

@@ -146,15 +146,18 @@ static int walk_keys(struct search *search) {
         rc = cb_db_next(rows, &key, &value);
     }
     for (; rc == 0; rc = cb_db_next(rows, &key, &value)) {
-        if (key.len != 4 + CB_VISITOR_BYTES || value.len != 4 ||
-            memcmp(key.p, from.bytes, 4) != 0) {
+        if (key.len != 4 + CB_VISITOR_BYTES || memcmp(key.p, from.bytes, 4) != 0) {
             break;
+        }
+        if (value.len == CB_ROW_HUSK_ORDINAL_BYTES) {
+            continue;
         }
         cb_hex_encode((const uint8_t *)key.p + 4, CB_VISITOR_BYTES, hex);
         if (memcmp(hex, search->hex, digits) != 0 || !may_look(search)) {
             break;
         }
-        rc = give(search, cb_be32_get((const uint8_t *)value.p), NULL);
+        rc = value.len == 4 ? give(search, cb_be32_get((const uint8_t *)value.p), NULL)
+                            : CB_ECORRUPT;
         if (rc != 0) {
             break;
         }

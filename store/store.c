@@ -33,7 +33,7 @@ struct cb_store {
     struct cb_link_store *link;
     struct cb_answers *answers;
     struct cb_downlink *downlink;
-    struct cb_keeper *keeper; /* NULL: everything is kept */
+    struct cb_keeper *keeper;
 };
 
 struct cb_views *cb_store_views(struct cb_store *store) {
@@ -197,7 +197,8 @@ static int start_threads(struct cb_store *store, const struct cb_opts *opts,
                                 store, &store->downlink);
     }
     if (rc == 0) {
-        rc = cb_keeper_create(opts, store->journal, store->views, store->downlink, &store->keeper);
+        rc = cb_keeper_create(opts, store->journal, store->views, store->downlink, store->fold,
+                              &store->keeper);
     }
     return rc;
 }

@@ -126,28 +126,37 @@ static int walk_record(struct walk *walk, uint64_t position) {
     return walk->frame.kind == CB_FRAME_BEACONS ? give_record(walk, &record) : 0;
 }
 
+int cb_timeline_delta(const uint8_t **p, const uint8_t *end, uint64_t *delta) {
+    uint8_t byte;
+    *delta = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        if (*p == end || shift > 63) {
+            return CB_ECORRUPT;
+        }
+        byte = *(*p)++;
+        *delta |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) {
+            return 0;
+        }
+    }
+}
+
 /* The positions of a row, ascending. */
 static int read_positions(struct walk *walk, struct cb_str row, size_t *n) {
     const uint8_t *p = (const uint8_t *)row.p + CB_TIMELINE_HEAD_BYTES;
     const uint8_t *end = (const uint8_t *)row.p + row.len;
     uint64_t position = 0;
+    int rc = 0;
     *n = 0;
-    while (p < end) {
-        uint64_t delta = 0;
-        unsigned shift = 0;
-        uint8_t byte;
-        do {
-            if (p == end || shift > 63 || *n == ROW_POSITIONS_MAX) {
-                return CB_ECORRUPT;
-            }
-            byte = *p++;
-            delta |= (uint64_t)(byte & 0x7f) << shift;
-            shift += 7;
-        } while (byte & 0x80);
-        position += delta;
-        walk->positions[(*n)++] = position;
+    while (rc == 0 && p < end) {
+        uint64_t delta;
+        rc = *n < ROW_POSITIONS_MAX ? cb_timeline_delta(&p, end, &delta) : CB_ECORRUPT;
+        if (rc == 0) {
+            position += delta;
+            walk->positions[(*n)++] = position;
+        }
     }
-    return 0;
+    return rc;
 }
 
 static int walk_row(struct walk *walk, struct cb_str row) {

@@ -23,8 +23,17 @@ struct tally {
     uint64_t received, events, counted, rejected[CB_REFUSAL_MAX + 1];
 };
 
+/* Who is erased at this point of the journal: by the tag of the key, or of the pseudonym. */
+struct erased {
+    struct tally *tally;
+    uint8_t tags[2][CB_VISITOR_BYTES];
+    int64_t at_ms;
+};
+
 struct verify {
     struct cb_reader *reader;
+    struct erased *erased;
+    size_t n_erased;
     struct tally *tallies; /* [0]: no site */
     size_t n_tallies, last;
     uint64_t end;     /* the views' position */
@@ -98,6 +107,31 @@ static bool add_base(void *user, struct cb_str name, const struct cb_site *site)
     return true;
 }
 
+static int add_erased(struct verify *verify, struct tally *tally, const uint8_t *tag,
+                      const uint8_t *pseudonym, int64_t at_ms) {
+    struct erased *erased = realloc(verify->erased, (verify->n_erased + 1) * sizeof(*erased));
+    if (!erased) {
+        return CB_ENOMEM;
+    }
+    verify->erased = erased;
+    erased += verify->n_erased++;
+    *erased = (struct erased){.tally = tally, .at_ms = at_ms};
+    memcpy(erased->tags[0], tag, CB_VISITOR_BYTES);
+    cb_visitor_tag(pseudonym, erased->tags[1]);
+    return 0;
+}
+
+struct base_user {
+    struct verify *verify;
+    struct tally *tally;
+};
+
+/* Without memory the books will not balance, which is said. */
+static bool add_base_erasure(void *user, const struct cb_erasure *erasure) {
+    struct base_user *u = user;
+    return add_erased(u->verify, u->tally, erasure->tag, erasure->pseudonym, erasure->at_ms) == 0;
+}
+
 static int read_base_books(struct verify *verify, const struct cb_opts *opts,
                            const struct cb_base *base) {
     char folder[PATH_BYTES];
@@ -127,6 +161,10 @@ static int read_base_books(struct verify *verify, const struct cb_opts *opts,
         tally->base = (struct cb_books){0};
         if (i == 0 || site != CB_SITE_ID_NONE) {
             cb_snapshot_books(snapshot, site, &tally->base);
+        }
+        if (site != CB_SITE_ID_NONE) {
+            struct base_user user = {verify, tally};
+            cb_snapshot_erasures(snapshot, site, add_base_erasure, &user);
         }
     }
     cb_snapshot_end(&snapshot);
@@ -167,7 +205,33 @@ static int read_base(struct verify *verify, const struct cb_opts *opts, FILE *ou
     return rc;
 }
 
-static void tally_frame(struct verify *verify, const struct cb_frame *frame) {
+static bool is_erased(const struct verify *verify, const struct tally *tally,
+                      const uint8_t tag[CB_VISITOR_BYTES], int64_t now_ms) {
+    for (size_t i = 0; i < verify->n_erased; i++) {
+        const struct erased *erased = &verify->erased[i];
+        if (erased->tally == tally && now_ms < erased->at_ms + CB_ERASED_DAYS * INT64_C(86400000) &&
+            (memcmp(erased->tags[0], tag, CB_VISITOR_BYTES) == 0 ||
+             memcmp(erased->tags[1], tag, CB_VISITOR_BYTES) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An erasure that asks for what is erased already changes nothing, as in the fold. */
+static int note_erasure(struct verify *verify, const struct cb_frame *frame, int64_t now_ms) {
+    struct cb_control control;
+    int rc = cb_control_decode(frame->body, &control);
+    if (rc != 0 || control.op != CB_CONTROL_ERASE) {
+        return rc;
+    }
+    struct tally *tally = tally_of(verify, control.site);
+    return tally == &verify->tallies[0] || is_erased(verify, tally, control.tag, now_ms)
+               ? 0
+               : add_erased(verify, tally, control.tag, control.pseudonym, now_ms);
+}
+
+static void tally_frame(struct verify *verify, const struct cb_frame *frame, int64_t now_ms) {
     for (uint32_t i = 0; i < frame->n_sites; i++) {
         tally_of(verify, frame->sites[i].name)->received += frame->sites[i].received;
     }
@@ -183,6 +247,14 @@ static void tally_frame(struct verify *verify, const struct cb_frame *frame) {
             continue;
         }
         struct tally *tally = tally_of(verify, envelope.site);
+        if (envelope.has_visitor && verify->n_erased > 0) {
+            uint8_t tag[CB_VISITOR_BYTES];
+            cb_visitor_tag(envelope.visitor, tag);
+            if (is_erased(verify, tally, tag, now_ms)) {
+                tally->rejected[CB_REFUSE_ERASED] += envelope.n_events;
+                continue;
+            }
+        }
         tally->events += envelope.n_events;
         if (tally == &verify->tallies[0]) {
             tally->rejected[CB_REFUSE_SITE_UNKNOWN] += envelope.n_events;
@@ -211,7 +283,13 @@ static int read_journal(struct verify *verify, struct cb_journal *journal, char 
             }
             if (frame->kind == CB_FRAME_BEACONS && record.position > verify->counted &&
                 record.position <= verify->end) {
-                tally_frame(verify, frame);
+                tally_frame(verify, frame, record.journal_ms);
+            }
+            if (frame->kind == CB_FRAME_CONTROL && record.position > verify->counted) {
+                rc = note_erasure(verify, frame, record.journal_ms);
+                if (rc != 0) {
+                    break;
+                }
             }
         }
         cb_journal_reader_close(&reader);
@@ -335,6 +413,7 @@ int cb_verify(const struct cb_opts *opts, FILE *out, char **sentence) {
             "the books do not follow from the journal; stop the store and run chatbeacon rebuild");
     }
     free(verify.tallies);
+    free(verify.erased);
     close(hold_fd);
     cb_reader_close(&verify.reader);
     if (rc != 0 && !*sentence) {

@@ -41,6 +41,7 @@ enum { CB_VIEWS_VERSION = 3 };
     X(CB_TABLE_HISTORY, "history")                                                                 \
     X(CB_TABLE_SEARCH, "search")                                                                   \
     X(CB_TABLE_TIMELINE, "timeline")                                                               \
+    X(CB_TABLE_ERASURES, "erasures")                                                               \
     X(CB_TABLE_SESSIONS, "sessions")                                                               \
     X(CB_TABLE_SETTINGS, "settings")                                                               \
     X(CB_TABLE_AUDIT, "audit")                                                                     \
@@ -66,6 +67,8 @@ enum {
     CB_META_SWEPT_DAY = 2,
     CB_META_TRIMMED = 3,
     CB_META_SESSIONS_AT = 7,  /* where the sweep of sessions stands */
+    CB_META_ERASED_AT = 8,    /* journal time of the newest erasure */
+    CB_META_ERASED_DIRTY = 9, /* the newest `dirty` of any */
     CB_META_SERIES_DAY = 24,  /* the day whose sweep of minutes and hours began last */
     CB_META_RETAINED_AT = 32, /* … and that of what sites want forgotten */
 };

@@ -72,12 +72,14 @@ export function pageAddress() {
 }
 
 /**
- * @param {string} visitor
+ * @param {string} firstVisitor
  * @param {string} firstProducer
  * @param {import("./delivery.js").Delivery} delivery
  * @param {import("./listeners.js").Listeners} listeners
+ * @param {(visitor: string) => string} renew gives the id that takes the place of one that was erased
  */
-export function createBeacon(visitor, firstProducer, delivery, listeners) {
+export function createBeacon(firstVisitor, firstProducer, delivery, listeners, renew) {
+  let visitor = firstVisitor;
   let producer = firstProducer;
   let seq = 0;
   let lastAt = Date.now();
@@ -113,6 +115,7 @@ export function createBeacon(visitor, firstProducer, delivery, listeners) {
     const { key, value, props } = detail;
     // JSON leaves out what is undefined.
     const event = { seq: ++seq, name, at, page: pageAddress(), key, value, props: fitting(props) };
+    const sender = visitor;
     listeners.emit("onEvent", { seq: event.seq, name, key, state: "sending" });
     delivery.add(
       {
@@ -121,6 +124,7 @@ export function createBeacon(visitor, firstProducer, delivery, listeners) {
         json: JSON.stringify(event),
         done(outcome) {
           const state = outcome.ok ? "stored" : "refused";
+          if (!outcome.ok && outcome.code === "erased") forget(sender);
           listeners.emit("onEvent", { seq: event.seq, name, key, state });
           done?.(outcome);
         },
@@ -129,7 +133,19 @@ export function createBeacon(visitor, firstProducer, delivery, listeners) {
     );
   }
 
+  /**
+   * What is recorded from now on is another visitor's. What waits of the old one will be refused.
+   * @param {string} erased
+   */
+  function forget(erased) {
+    if (visitor !== erased) return;
+    visitor = renew(erased);
+    producer = randomHex(8);
+    seq = 0;
+  }
+
   return {
+    forget,
     /**
      * Records an event; done is told, once, what became of it.
      * @param {string} name

@@ -10,6 +10,7 @@ const ANSWER_MS = 5000;
  * @typedef {object} Boot
  * @property {"online" | "offline"} status
  * @property {Record<string, string>} visitor the fields
+ * @property {boolean} erased the visitor was erased: the id is not to be used any more
  * @property {Rule[]} triggers
  * @property {{l1?: Partial<Texts>, l2?: Partial<Texts>}} texts
  */
@@ -28,6 +29,7 @@ function checked(answer) {
   return {
     status: answer?.status === "online" ? "online" : "offline",
     visitor,
+    erased: answer?.erased === true,
     triggers: Array.isArray(answer?.triggers) ? answer.triggers : [],
     texts: answer?.texts ?? {},
   };

@@ -104,10 +104,12 @@ export function createStore(kind, prefix) {
 /**
  * The visitor's id: 128 random bits that only this browser and, on its way, the server know.
  * @param {Store} store
+ * @param {string} [erased] an id that is not to be used any more
  */
-export function visitorId(store) {
+export function visitorId(store, erased) {
   const known = store.get("visitor");
-  if (known && /^[0-9a-f]{32}$/.test(known)) return known;
+  // Another page of this browser may have taken a new one already.
+  if (known && known !== erased && /^[0-9a-f]{32}$/.test(known)) return known;
   const id = randomHex(16);
   store.set("visitor", id);
   return id;

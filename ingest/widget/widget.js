@@ -58,7 +58,9 @@ function start(site, origin) {
   const listeners = createListeners();
   const url = origin + "/v1/events";
   const delivery = createDelivery({ url, site, store, key: "left:" + producer });
-  const beacon = createBeacon(visitor, producer, delivery, listeners);
+  const beacon = createBeacon(visitor, producer, delivery, listeners, (erased) =>
+    visitorId(store, erased),
+  );
   const chat = createChat(beacon, listeners);
   const triggers = createTriggers(createStore("sessionStorage", `cb:${site}:`), {
     allowed: chat.mayInterrupt,
@@ -121,6 +123,7 @@ function start(site, origin) {
     { site, visitor },
     async (answer) => {
       if (answer) fields.boot(answer.visitor);
+      if (answer?.erased) beacon.forget(visitor);
       chat.configure(answer?.status ?? "offline", answer?.texts ?? {});
       if (!attached) {
         attached = true;

@@ -31,6 +31,10 @@ static const char *act_name(unsigned act) {
         return "status_put";
     case CB_CONTROL_EDIT:
         return "visitor_edited";
+    case CB_CONTROL_ERASE:
+        return "visitor_erased";
+    case CB_CONTROL_SWEPT:
+        return "erasure_swept";
     default:
         return "other";
     }

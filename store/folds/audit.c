@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * audit.c: one row for each control frame: when, by which token, what, at which site, and in a few
- * words with what. No secret and no personal data: of a token its id, of a visitor the key, of
+ * words with what. No secret and no personal data: of a token its id, of a visitor the ordinal, of
  * fields their names. */
 #include <stdio.h>
 
@@ -23,14 +23,31 @@ static unsigned count_words(struct cb_str list) {
 }
 
 static void summarize_edit(const struct cb_control *control, char *out, size_t size) {
-    char visitor[2 * CB_VISITOR_BYTES + 1];
-    cb_hex_encode(control->visitor, CB_VISITOR_BYTES, visitor);
-    size_t len = (size_t)snprintf(out, size, "visitor %s:", visitor);
+    size_t len = 0;
     for (unsigned i = 0; i < CB_EDITABLE_COUNT; i++) {
         if (control->fields[i].p) {
-            len += (size_t)snprintf(out + len, size - len, " %s", cb_editable_key(i));
+            len +=
+                (size_t)snprintf(out + len, size - len, "%s%s", len ? " " : "", cb_editable_key(i));
         }
     }
+}
+
+/* The visitor that it is about, by ordinal + 1; 0 for none. The key would outlive an erasure here;
+ * the reader puts it before the summary. */
+static int find_visitor(struct cb_fold_ctx *ctx, const struct cb_control *control, uint32_t *out) {
+    bool edit = control->op == CB_CONTROL_EDIT;
+    uint32_t site, ordinal;
+    *out = 0;
+    if (!edit && control->op != CB_CONTROL_ERASE && control->op != CB_CONTROL_SWEPT) {
+        return 0;
+    }
+    int rc = cb_sites_id(ctx->views, control->site, &site);
+    if (rc == 0) {
+        rc = edit ? cb_visitors_ordinal(ctx->views, site, control->visitor, &ordinal)
+                  : cb_erasures_ordinal(ctx->views, site, control->tag, &ordinal);
+    }
+    *out = rc == 0 ? ordinal + 1 : 0;
+    return rc == CB_ENOENT ? 0 : rc;
 }
 
 static void summarize(const struct cb_control *control, char *out, size_t size) {
@@ -59,6 +76,9 @@ static void summarize(const struct cb_control *control, char *out, size_t size) 
     case CB_CONTROL_EDIT:
         summarize_edit(control, out, size);
         break;
+    case CB_CONTROL_ERASE:
+    case CB_CONTROL_SWEPT:
+        break; /* the visitor says it all */
     }
 }
 
@@ -68,7 +88,9 @@ static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control)
     size_t len = strlen(summary), site_len = control->site.len;
     struct cb_key key = cb_key_audit(ctx->position);
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_AUDIT, &key, &row);
+    uint32_t visitor;
+    int rc = find_visitor(ctx, control, &visitor);
+    rc = rc == 0 ? cb_views_row(ctx->views, CB_TABLE_AUDIT, &key, &row) : rc;
     if (rc == 0) {
         rc = cb_row_resize(ctx->views, row, CB_AUDIT_HEAD_BYTES + site_len + len);
     }
@@ -79,6 +101,7 @@ static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control)
     memcpy(row->data + CB_AUDIT_BY, control->by, CB_TOKEN_ID_BYTES);
     row->data[CB_AUDIT_ACT] = (uint8_t)control->op;
     row->data[CB_AUDIT_SITE_LEN] = (uint8_t)site_len;
+    cb_be32_put(row->data + CB_AUDIT_VISITOR, visitor);
     if (site_len > 0) {
         memcpy(row->data + CB_AUDIT_HEAD_BYTES, control->site.p, site_len);
     }

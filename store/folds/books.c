@@ -39,6 +39,9 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (ctx->site == CB_SITE_ID_NONE) {
         return rejected(ctx, CB_REFUSE_SITE_UNKNOWN, 1);
     }
+    if (ctx->erased) {
+        return rejected(ctx, CB_REFUSE_ERASED, 1);
+    }
     return add(ctx->views, ctx->site, ctx->counted ? CB_BOOKS_COUNTED : CB_BOOKS_DUPLICATE, 1);
 }
 

@@ -205,8 +205,13 @@ static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control)
     if (control->op != CB_CONTROL_EDIT) {
         return 0;
     }
+    bool erased;
     int rc = cb_sites_id(ctx->views, control->site, &ctx->site);
     if (rc == 0) {
+        rc = cb_erasures_check(ctx, control->visitor, &erased);
+        if (rc != 0 || erased) {
+            return rc;
+        }
         rc = cb_visitors_ordinal(ctx->views, ctx->site, control->visitor, &ctx->ordinal);
     }
     if (rc != 0) {

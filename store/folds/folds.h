@@ -12,7 +12,8 @@
 
 extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_fold_verdicts,
     cb_fold_visitors, cb_fold_sessions, cb_fold_counts, cb_fold_minutes, cb_fold_uniques,
-    cb_fold_fields, cb_fold_timeline, cb_fold_settings, cb_fold_audit, cb_fold_dimensions;
+    cb_fold_fields, cb_fold_timeline, cb_fold_erasures, cb_fold_settings, cb_fold_audit,
+    cb_fold_dimensions;
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
@@ -35,6 +36,20 @@ CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t cha
 /* visitors: the ordinal of a visitor, CB_ENOENT where the site has not seen it. */
 CB_MUST_USE int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
                                     const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
+
+/* visitors: the visitor ctx->ordinal is called otherwise, and is in no list any more. */
+CB_MUST_USE int cb_visitors_rename(struct cb_fold_ctx *ctx,
+                                   const uint8_t visitor[CB_VISITOR_BYTES]);
+
+/* erasures: sets ctx->erasing; for each record before its first event or control frame. */
+CB_MUST_USE int cb_erasures_begin(struct cb_fold_ctx *ctx);
+/* erasures: whether what is of this visitor is refused now; if so ctx->ordinal is set, and the
+ * record at hand is noted as one that holds the key. */
+CB_MUST_USE int cb_erasures_check(struct cb_fold_ctx *ctx, const uint8_t visitor[CB_VISITOR_BYTES],
+                                  bool *erased);
+/* erasures: the ordinal of who was erased under a tag. Errors: CB_ENOENT. */
+CB_MUST_USE int cb_erasures_ordinal(struct cb_views *views, uint32_t site,
+                                    const uint8_t tag[CB_VISITOR_BYTES], uint32_t *ordinal);
 
 /* timeline: the record at hand is one of the visitor ctx->ordinal's. */
 CB_MUST_USE int cb_timeline_note(struct cb_fold_ctx *ctx);

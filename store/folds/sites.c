@@ -160,7 +160,9 @@ static int on_control(struct cb_fold_ctx *ctx, const struct cb_control *control)
         return put_status(ctx, control);
     case CB_CONTROL_SETTINGS:
     case CB_CONTROL_EDIT:
-        break; /* settings.c, fields.c */
+    case CB_CONTROL_ERASE:
+    case CB_CONTROL_SWEPT:
+        break; /* settings.c, fields.c, erasures.c */
     }
     return 0;
 }

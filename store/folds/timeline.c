@@ -77,6 +77,9 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (!ctx->envelope->has_visitor || ctx->site == CB_SITE_ID_NONE) {
         return 0;
     }
+    if (ctx->erased) {
+        return 0; /* noted with the erasure */
+    }
     if (!ctx->counted) {
         int rc = cb_visitors_ordinal(ctx->views, ctx->site, ctx->envelope->visitor, &ctx->ordinal);
         if (rc != 0) {

@@ -40,7 +40,8 @@ int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
     struct cb_row *row;
     int rc = cb_views_row(views, CB_TABLE_ORDINALS, &key, &row);
     if (rc != 0 || row->len != 4) {
-        return rc != 0 ? rc : row->len == 0 ? CB_ENOENT : CB_ECORRUPT;
+        bool none = rc == 0 && (row->len == 0 || row->len == CB_ROW_HUSK_ORDINAL_BYTES);
+        return rc != 0 ? rc : none ? CB_ENOENT : CB_ECORRUPT;
     }
     *ordinal = cb_be32_get(row->data);
     return 0;
@@ -123,6 +124,18 @@ static int on_end(struct cb_fold_ctx *ctx) {
     }
     visitor->row = NULL;
     return rc;
+}
+
+int cb_visitors_rename(struct cb_fold_ctx *ctx, const uint8_t visitor[CB_VISITOR_BYTES]) {
+    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+    struct cb_row *row;
+    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
+    if (rc != 0 || row->len != CB_ROW_VISITOR_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    memcpy(row->data + CB_VISITOR_ID, visitor, CB_VISITOR_BYTES);
+    cb_row_touch(row);
+    return set_recent(ctx, minute_of(cb_be64_get(row->data + CB_VISITOR_LAST_SEEN)), false);
 }
 
 const struct cb_fold_ops cb_fold_visitors = {.name = "visitors", .event = on_event, .end = on_end};

@@ -347,3 +347,34 @@ test("the server is away at first: the widget is there, and learns the rest late
   assert.equal(await page.locator("[data-chatbeacon]").count(), 1);
   await fake.until(() => fake.names().includes("onWebChatLoaded"));
 });
+
+test("an erased visitor's browser takes a new id, in every tab, and keeps it", async (t) => {
+  const fake = await startFake(t);
+  const context = await newContext(t);
+  const tab = await openPage(context, fake.origin + "/");
+  const [{ visitor: old }] = fake.boots;
+  const answerBoot = fake.answerBoot;
+  const erased = JSON.stringify({ error: { code: "erased", message: "take a new id" } });
+  fake.answerBoot = (question) =>
+    question.visitor === old
+      ? { status: 200, body: '{"site":"demo","status":"online","erased":true}' }
+      : answerBoot(question);
+  fake.answer = (envelope) =>
+    envelope.visitor === old ? { status: 410, body: erased } : { status: 204 };
+  const page = await openPage(context, fake.origin + "/");
+  await page.evaluate(() => window.onWebChat.set("name", "Ada"));
+  const { visitor } = await fake.until(() => fake.taken().find(({ name }) => name === "set"));
+  assert.match(visitor, /^[0-9a-f]{32}$/);
+  assert.notEqual(visitor, old);
+  // The other tab learns it by a refusal, and goes on as the same new visitor.
+  const outcome = await tab.evaluate(
+    () => new Promise((done) => window.onWebChat.set("name", "Eve", done)),
+  );
+  assert.ok(outcome.ok || outcome.code === "erased"); // ok: an event before it was refused already
+  await tab.evaluate(() => window.onWebChat.set("email", "ada@x.example"));
+  const later = await fake.until(() => fake.taken().find(({ key }) => key === "email"));
+  assert.equal(later.visitor, visitor);
+  await openPage(context, fake.origin + "/");
+  assert.equal(fake.boots.at(-1).visitor, visitor);
+  assert.ok(fake.taken().every((event) => event.visitor !== old || event.name !== "set"));
+});

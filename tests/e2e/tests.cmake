@@ -31,3 +31,5 @@ cb_e2e_test(visitors_inproc visitors "CB_TRANSPORT=inproc")
 cb_e2e_test(visitors_ipc visitors "CB_TRANSPORT=ipc")
 # Under a clock of its own.
 cb_e2e_test(series series "CB_FAULT_SHIM=$<TARGET_FILE:resources_shim>")
+cb_e2e_test(erase_inproc erase "CB_TRANSPORT=inproc")
+cb_e2e_test(erase_ipc erase "CB_TRANSPORT=ipc")

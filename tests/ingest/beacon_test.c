@@ -679,6 +679,36 @@ static void test_formats_by_type(void **state) {
     }
 }
 
+/* An erased visitor's events are refused one by one, with their numbers; another's are taken. */
+static void test_an_erased_visitor_is_refused(void **state) {
+    struct fixture *f = *state;
+    static const char body[] =
+        "{\"site\":\"demo\",\"visitor\":\"00112233445566778899aabbccddeeff\","
+        "\"producer\":\"0123456789abcdef\",\"sent\":9,"
+        "\"events\":[{\"seq\":4,\"name\":\"a\",\"at\":9},{\"seq\":5,\"name\":\"b\",\"at\":9}]}";
+    uint8_t tags[2 * CB_VISITOR_BYTES] = {1}, key[CB_VISITOR_BYTES];
+    struct cb_beacon_receipt receipt = {.received_ms = 1234, .site_known = true};
+    assert_int_equal(
+        cb_beacon_visitor(CB_STR("demo"), CB_STR("00112233445566778899aabbccddeeff"), key), 0);
+    cb_visitor_tag(key, tags + CB_VISITOR_BYTES);
+    receipt.erasures = (struct cb_str){(const char *)tags, sizeof tags};
+    begin(f, body, sizeof body - 1, CB_BEACON_JSON);
+    assert_true(cb_beacon_next(f->b));
+    cb_beacon_check(f->b, &receipt);
+    assert_int_equal(f->b->n_events, 0);
+    assert_int_equal(f->b->n_refusals, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(f->b->refusals[i].fault.refusal, CB_REFUSE_ERASED);
+        assert_int_equal(f->b->refusals[i].seq, 4 + i);
+        assert_string_equal(f->b->refusals[i].fault.field, "visitor");
+    }
+    receipt.erasures.len = CB_VISITOR_BYTES; /* somebody else */
+    begin(f, body, sizeof body - 1, CB_BEACON_JSON);
+    assert_true(cb_beacon_next(f->b));
+    cb_beacon_check(f->b, &receipt);
+    assert_int_equal(f->b->n_events, 2);
+}
+
 int main(void) {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -689,6 +719,7 @@ int main(void) {
         ROW(test_an_event_is_an_object),
         ROW(test_sizes_are_bounded),
         ROW(test_set_needs_a_visitor),
+        ROW(test_an_erased_visitor_is_refused),
         ROW(test_a_bad_envelope_refuses_its_events),
         ROW(test_an_envelope_needs_events),
         ROW(test_an_unknown_site_is_refused_without_a_site),

@@ -116,6 +116,43 @@ static void leases_and_settings_stand(void **state) {
     cb_buf_fini(&wire);
 }
 
+/* … and who was erased: two tags at a site without settings, and a visitor. */
+static const char erased_v1[] = "\x93\xa4"
+                                "cb.r\x01\x92\x98\x02\xc3\xc2\xc3\x01\xa0\xa0\xc4\x20"
+                                "tttttttttttttttt"
+                                "uuuuuuuuuuuuuuuu"
+                                "\x95\x03\xc2\xc2\x94\xa0\xa0\xa0\xa0\xc3";
+
+static void erasures_stand(void **state) {
+    (void)state;
+    struct cb_buf wire;
+    cb_buf_init(&wire, CB_ASK_MESSAGE_MAX);
+    answers[0] = (struct cb_answer){.kind = CB_ASK_SITE,
+                                    .found = true,
+                                    .accepting = true,
+                                    .status = CB_STATUS_ONLINE,
+                                    .erasures = CB_STR("ttttttttttttttttuuuuuuuuuuuuuuuu")};
+    answers[1] = (struct cb_answer){.kind = CB_ASK_FIELDS, .erased = true};
+    for (unsigned f = 0; f < CB_FIELD_COUNT; f++) {
+        answers[1].fields[f] = CB_STR("");
+    }
+    assert_int_equal(cb_answer_encode(answers, 2, &wire), 0);
+    assert_int_equal(wire.len, sizeof erased_v1 - 1);
+    assert_memory_equal(wire.data, erased_v1, wire.len);
+    assert_int_equal(cb_answer_decode(erased_v1, sizeof erased_v1 - 1, answers_back, &n), 0);
+    assert_true(n == 2 && cb_str_eq(answers_back[0].erasures, answers[0].erasures));
+    assert_true(answers_back[1].erased && !answers_back[1].found);
+    /* a part of a tag; too many of them */
+    char spoiled[sizeof erased_v1];
+    memcpy(spoiled, erased_v1, sizeof spoiled);
+    spoiled[16] = '\x1f';
+    assert_int_equal(cb_answer_decode(spoiled, sizeof spoiled - 1, answers_back, &n),
+                     CB_EMALFORMED);
+    answers[0].erasures.len = (CB_ASK_ERASURES_MAX + 1) * CB_VISITOR_BYTES;
+    assert_int_equal(cb_answer_encode(answers, 2, &wire), CB_ETOOBIG);
+    cb_buf_fini(&wire);
+}
+
 static bool ask_decodes_soundly(const void *data, size_t len) {
     if (cb_ask_decode(data, len, asks_back, &n) != 0) {
         return false;
@@ -151,6 +188,7 @@ static void a_spoiled_message_is_refused_or_sound(void **state) {
     guard_spoil(answer_v1, sizeof answer_v1 - 1, answer_decodes_soundly);
     guard_spoil(lease_v1, sizeof lease_v1 - 1, ask_decodes_soundly);
     guard_spoil(set_v1, sizeof set_v1 - 1, answer_decodes_soundly);
+    guard_spoil(erased_v1, sizeof erased_v1 - 1, answer_decodes_soundly);
 }
 
 static void the_largest_messages_fit(void **state) {
@@ -309,6 +347,7 @@ int main(void) {
         cmocka_unit_test(version_1_of_an_ask_stands),
         cmocka_unit_test(version_1_of_an_answer_stands),
         cmocka_unit_test(leases_and_settings_stand),
+        cmocka_unit_test(erasures_stand),
         cmocka_unit_test(a_spoiled_message_is_refused_or_sound),
         cmocka_unit_test(the_largest_messages_fit),
         cmocka_unit_test(the_rules_of_asks_hold),

@@ -100,6 +100,10 @@ static bool decodes_soundly(const void *data, size_t len) {
     "\xc0\xc0\xa0\xa4"                                                                             \
     "VIP!"
 
+#define KEY(letters) "\xc4\x10" letters
+#define ERASE "\x97\x07" ONLY BY VISITOR KEY("pppppppppppppppp") KEY("tttttttttttttttt")
+#define SWEPT "\x96\x08" ONLY BY KEY("tttttttttttttttt") "\xcd\x01\x00"
+
 static void a_spoiled_body_is_refused_or_sound(void **state) {
     (void)state;
     guard_spoil(SITE, sizeof SITE - 1, decodes_soundly);
@@ -110,15 +114,17 @@ static void a_spoiled_body_is_refused_or_sound(void **state) {
     guard_spoil(SETTINGS, sizeof SETTINGS - 1, decodes_soundly);
     guard_spoil(STATUS, sizeof STATUS - 1, decodes_soundly);
     guard_spoil(EDIT, sizeof EDIT - 1, decodes_soundly);
+    guard_spoil(ERASE, sizeof ERASE - 1, decodes_soundly);
+    guard_spoil(SWEPT, sizeof SWEPT - 1, decodes_soundly);
 }
 
 #define DECODE(literal) cb_control_decode(CB_STR(literal), &back)
 
 /* Version 1, byte by byte: it must never change. */
 static void each_kind_is_read_and_written(void **state) {
-    static const struct cb_str bodies[] = {CB_STR(SITE),     CB_STR(SITE_BY), CB_STR(TOKEN),
-                                           CB_STR(TOKEN_BY), CB_STR(REVOKE),  CB_STR(SETTINGS),
-                                           CB_STR(STATUS),   CB_STR(EDIT)};
+    static const struct cb_str bodies[] = {
+        CB_STR(SITE),     CB_STR(SITE_BY), CB_STR(TOKEN), CB_STR(TOKEN_BY), CB_STR(REVOKE),
+        CB_STR(SETTINGS), CB_STR(STATUS),  CB_STR(EDIT),  CB_STR(ERASE),    CB_STR(SWEPT)};
     (void)state;
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct cb_buf again;
@@ -144,6 +150,12 @@ static void each_kind_is_read_and_written(void **state) {
     /* Emptied is not the same as left alone. */
     assert_true(back.fields[CB_FIELD_NOTES].p && back.fields[CB_FIELD_NOTES].len == 0);
     assert_true(cb_str_is(back.fields[CB_FIELD_REMARKS], "VIP!"));
+    assert_int_equal(DECODE(ERASE), 0);
+    assert_memory_equal(back.visitor, "vvvvvvvvvvvvvvvv", CB_VISITOR_BYTES);
+    assert_memory_equal(back.pseudonym, "pppppppppppppppp", CB_VISITOR_BYTES);
+    assert_int_equal(DECODE(SWEPT), 0);
+    assert_memory_equal(back.tag, "tttttttttttttttt", CB_VISITOR_BYTES);
+    assert_int_equal(back.through, 256);
 }
 
 static void the_rules_hold(void **state) {
@@ -176,6 +188,9 @@ static void the_rules_hold(void **state) {
     assert_int_equal(DECODE(SETTINGS_OF(UTC, "\x1e", "\xa1x", "\xa2{}")), CB_EMALFORMED);
     assert_int_equal(DECODE(SETTINGS_OF(UTC, "\x1e", "\xa9https://A", "\xa2{}")), CB_EMALFORMED);
     assert_int_equal(DECODE(SETTINGS_OF(UTC, "\x1e", "\xa0", "\xa2[]")), CB_EMALFORMED);
+    /* an erasure at no site, and one without its tag */
+    assert_int_equal(DECODE("\x97\x07\x05\xa0" BY VISITOR VISITOR VISITOR), CB_EMALFORMED);
+    assert_int_equal(DECODE("\x96\x07" ONLY BY VISITOR VISITOR), CB_EMALFORMED);
     /* edits of nothing, of too much, of one field too many */
     assert_int_equal(DECODE("\x96\x06" ONLY BY VISITOR "\x95\xc0\xc0\xc0\xc0\xc0"), CB_EMALFORMED);
     assert_int_equal(DECODE("\x96\x06" ONLY BY VISITOR "\x95\xc0\xc0\xd9\x29"

@@ -265,6 +265,15 @@ int cb_snapshot_search(struct cb_snapshot *snapshot, uint32_t site, struct cb_st
     return 0;
 }
 
+int cb_snapshot_erasure(struct cb_snapshot *snapshot, uint32_t site,
+                        const uint8_t tag[CB_VISITOR_BYTES], struct cb_erasure *out) {
+    const struct cb_erasure *erasure = snapshot->reader->erasure;
+    if (site != FAKE_DEMO || !erasure || memcmp(erasure->tag, tag, CB_VISITOR_BYTES) != 0)
+        return CB_ENOENT;
+    *out = *erasure;
+    return 0;
+}
+
 int cb_snapshot_history(struct cb_snapshot *snapshot, uint32_t site,
                         const uint8_t visitor[CB_VISITOR_BYTES], unsigned field,
                         struct cb_field_value out[CB_HISTORY_ROWS_MAX], size_t *n) {

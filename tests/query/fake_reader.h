@@ -43,6 +43,7 @@ struct cb_reader {
     size_t n_history;
     const struct cb_visitor_visit *visits; /* likewise */
     size_t n_visits;
+    const struct cb_erasure *erasure; /* at the site demo; NULL: none */
     /* what visits of the site demo come to, if from <= visits_minute < to */
     const struct cb_session_sums *sessions;
     const struct cb_funnel *funnel;
