@@ -74,10 +74,14 @@ const visit = (more) => envelope([event(1, "bulk", { page: undefined }), ...more
 
 /** Each kind of load fills one of the two first. make: the envelopes of a request. */
 const loads = {
-  // One visitor, and pages, which take little of the views. Two of the frames do not fit in one page of LMDB's.
+  // One visitor, and props, which take nothing of the views. Two of the frames do not fit in one page of LMDB's.
   "the journal, by frames of half a page": {
     full: "journal",
-    make: () => [envelope(bulk(1, `https://shop.example/${hex(1000)}`))],
+    make: () => [
+      envelope([event(1, "bulk", { page: undefined, props: { a: hex(500), b: hex(500) } })], {
+        visitor: "22".repeat(16),
+      }),
+    ],
   },
   "the journal, by large frames": {
     full: "journal",
