@@ -18,6 +18,11 @@
  *   journal_after_trim     they are gone
  *   base_before_check      the views are copied, the file that says that the copy is whole is not
  *   base_before_prune      a new base is whole, the one before it still there
+ *   eraser_before_rewrite  an erasure is noted, a base stands behind it, no record is rewritten
+ *   eraser_between         some are
+ *   eraser_before_scrub    all are, freed pages still hold what they were
+ *   eraser_before_tell     nothing on disk holds it any more, the journal does not say so
+ *   eraser_before_unmark   it does, the file `erasing` is still there
  *   fold_in_batch          a record is folded in memory
  *   views_before_commit    the rows are written, not committed
  *   fold_before_drop       committed, the overlay still holds what was folded

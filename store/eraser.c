@@ -20,8 +20,8 @@
 
 enum {
     PATH_BYTES = 4096,
-    DUE_MAX = 64,              /* erasures of a turn */
-    BATCH_BYTES = 1024 * 1024, /* of records that are rewritten in one commit */
+    DUE_MAX = 64,             /* erasures of a turn */
+    BATCH_BYTES = 256 * 1024, /* of records that are rewritten in one commit */
     BODY_BYTES = 512,
 };
 

@@ -199,6 +199,13 @@ int cb_rebuild(const struct cb_opts *opts, FILE *out, char **sentence) {
                                     cb_err_text(rc));
 }
 
+/* Whether records from behind that position on may differ from what other views were folded from. */
+static bool was_rewritten(const struct cb_opts *opts, uint64_t position) {
+    struct cb_base base;
+    return cb_eraser_under_way(opts->data) && cb_base_newest(opts->data, &base) == 0 &&
+           position < base.position;
+}
+
 /* Whether nothing can be folded on to the views that are there. */
 static int views_end_early(const struct cb_opts *opts, struct cb_journal *journal, bool *early) {
     struct cb_views *views;
@@ -213,7 +220,8 @@ static int views_end_early(const struct cb_opts *opts, struct cb_journal *journa
         }
         cb_views_close(&views);
     }
-    *early = rc == CB_ESTALE || position + 1 < cb_journal_first(journal);
+    *early = rc == CB_ESTALE || position + 1 < cb_journal_first(journal) ||
+             was_rewritten(opts, position);
     /* Not there, or made and then cut short before its first commit: a start makes them. */
     return rc == CB_ESTALE || rc == CB_ENOENT ? 0 : rc;
 }
