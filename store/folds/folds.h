@@ -68,8 +68,8 @@ CB_MUST_USE int cb_counts_change(struct cb_views *views, uint32_t site, uint32_t
 CB_MUST_USE int cb_minutes_change(struct cb_fold_ctx *ctx, uint32_t name_id, uint32_t minute,
                                   int change);
 
-/* visits: a session is now `after` and was `before` (NULL: it was not). more: besides its end and
- * number of events something else has changed, too. */
+/* visits: a session is now `after` and was `before` (NULL for either: it is in no rollup). more:
+ * besides its end and number of events something else has changed, too. */
 CB_MUST_USE int cb_visits_change(struct cb_views *views, uint32_t site,
                                  const struct cb_visit *before, const struct cb_visit *after,
                                  bool more);

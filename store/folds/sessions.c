@@ -143,13 +143,22 @@ static int add_session(struct cb_fold_ctx *ctx) {
 static int count_start(struct cb_fold_ctx *ctx, const struct cb_visit *visit, int change) {
     int64_t start = visit->start_ms / 60000;
     uint32_t minute = start < UINT32_MAX ? (uint32_t)start : UINT32_MAX;
-    bool gone;
-    int rc = cb_retained_gone(ctx->views, ctx->site, minute, &gone);
-    if (rc != 0 || gone) {
-        return rc;
-    }
-    rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, minute, change);
+    int rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_SESSIONS, minute, change);
     return rc == 0 ? cb_minutes_change(ctx, CB_NAME_ID_SESSIONS, minute, change) : rc;
+}
+
+/* Leaves out a session whose rollups are gone because the site keeps them no longer: a visit that
+ * began in the last two days of the journal is not looked up, since a day is the least that sites
+ * keep. */
+static int leave_out_gone(struct cb_fold_ctx *ctx, const struct cb_visit **visit) {
+    const int64_t day_ms = INT64_C(86400000);
+    bool gone = false;
+    int rc = 0;
+    if (*visit && (*visit)->start_ms / day_ms + 1 < ctx->journal_ms / day_ms) {
+        rc = cb_retained_gone(ctx->views, ctx->site, (uint32_t)((*visit)->start_ms / 60000), &gone);
+    }
+    *visit = gone ? NULL : *visit;
+    return rc;
 }
 
 /* Writes the session at hand, and takes it from what it was to what it is in all that sums up
@@ -164,10 +173,14 @@ static int on_end(struct cb_fold_ctx *ctx) {
     cb_visit_encode(now, session->row->data + session->at);
     cb_row_touch(session->row);
     session->row = NULL;
-    int rc = 0;
-    if (!before || before->start_ms / 60000 != now->start_ms / 60000) {
+    int rc = leave_out_gone(ctx, &before);
+    rc = rc == 0 ? leave_out_gone(ctx, &now) : rc;
+    if (rc != 0 || (!before && !now)) {
+        return rc;
+    }
+    if (!before || !now || before->start_ms / 60000 != now->start_ms / 60000) {
         rc = before ? count_start(ctx, before, -1) : 0;
-        rc = rc == 0 ? count_start(ctx, now, 1) : rc;
+        rc = rc == 0 && now ? count_start(ctx, now, 1) : rc;
     }
     return rc == 0 ? cb_visits_change(ctx->views, ctx->site, before, now, session->more) : rc;
 }

@@ -5,7 +5,6 @@
  * A session that changes is taken out as it was and put in as it is, so the sums are exact at any
  * moment and no trace of what was is left. Rows that a change does not concern are not touched. */
 #include "store/folds/folds.h"
-#include "store/retained.h"
 #include "store/rows.h"
 
 enum { QUARTERS_DAY = 24 * 60 / CB_QUARTER_MINUTES };
@@ -176,21 +175,17 @@ static int change_kind(struct cb_views *views, uint32_t site, unsigned kind, uns
 
 int cb_visits_change(struct cb_views *views, uint32_t site, const struct cb_visit *before,
                      const struct cb_visit *after, bool more) {
-    bool moved = !before || cb_visit_quarter(before) != cb_visit_quarter(after);
+    bool moved = !before || !after || cb_visit_quarter(before) != cb_visit_quarter(after);
     unsigned kinds = more || moved ? KINDS : CB_VISITS_SESSIONS + 1;
-    bool out = false, in; /* of rows that are gone because the site keeps them no longer */
-    int rc = cb_retained_gone(views, site, cb_visit_quarter(after) * CB_QUARTER_MINUTES, &in);
-    if (rc == 0 && before) {
-        rc = cb_retained_gone(views, site, cb_visit_quarter(before) * CB_QUARTER_MINUTES, &out);
-    }
+    int rc = 0;
     for (unsigned kind = 0; rc == 0 && kind < kinds; kind++) {
         if (!moved && alike(kind, before, after)) {
             continue;
         }
         for (unsigned grain = 0; rc == 0 && grain <= CB_VISITS_DAY; grain++) {
             /* In before out: a row that stays is never empty in between. */
-            rc = in ? 0 : change_kind(views, site, kind, grain, after, 1);
-            if (rc == 0 && before && !out) {
+            rc = after ? change_kind(views, site, kind, grain, after, 1) : 0;
+            if (rc == 0 && before) {
                 rc = change_kind(views, site, kind, grain, before, -1);
             }
         }
