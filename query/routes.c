@@ -106,6 +106,8 @@ static const struct {
     {cb_report_balance, "sites+total"},
 };
 
+enum { DAY_MINUTES = 1440 };
+
 #define JSON_HEADER "Content-Type: " TYPE_JSON "\r\n"
 
 const char cb_routes_error_headers[] = CB_API_HEADERS;
@@ -296,6 +298,20 @@ static int make_csv(const struct cb_route *route, struct cb_report_ctx *ctx) {
     return rc;
 }
 
+/* Where a range begins before what the site still keeps of it (its rollup_days), the answer says
+ * from when on it is of: the counts of before are gone, and not nought. */
+static int note_kept(struct cb_report_ctx *ctx) {
+    struct cb_buf *out = ctx->out;
+    struct cb_retained retained;
+    bool object = ctx->span.to > 0 && out->len > 2 && out->data[out->len - 1] == '}';
+    int rc = object ? cb_snapshot_retained(ctx->snapshot, ctx->site.id, &retained) : 0;
+    if (rc || !object || ctx->span.from >= (int64_t)retained.day * DAY_MINUTES)
+        return rc;
+    out->len--;
+    return cb_buf_printf(out, ",\"kept_from\":%lld}",
+                         (long long)retained.day * DAY_MINUTES * CB_MINUTE_MS);
+}
+
 /* *wait_s is set, and the answer is 429, where an address tried too many tokens. */
 static enum cb_refusal report(const struct cb_route *route, const struct cb_http_req *req,
                               struct cb_report_ctx *ctx, const struct captured *captured,
@@ -320,6 +336,8 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
         return CB_REFUSE_BAD_REQUEST;
     refusal = route->report(ctx);
     cb_crash_point("query_in_report");
+    if (!refusal && !ctx->json.err && route->scope == CB_SCOPE_SITE)
+        ctx->json.err = note_kept(ctx);
     return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
 }
 

@@ -145,6 +145,17 @@ test("what a site wants forgotten goes with the days, and nothing else does", as
   const after = await apiJson(server, "/v1/sites/demo/kept");
   const day = Math.floor((began + 12 * DAY_MS) / DAY_MS) - 10;
   assert.equal(after.rollups.from, day * DAY_MS);
+  // Whoever asks for more is told so, and only they.
+  const reports = ["totals", "timeseries", "sessions", "funnel", "timings", "triggers"];
+  for (const report of [...reports, "breakdown?by=device"]) {
+    const path = `/v1/sites/demo/${report}${report.includes("?") ? "&" : "?"}from=`;
+    const asked = await apiJson(server, `${path}${began}&to=${began + 20 * DAY_MS}`);
+    assert.equal(asked.kept_from, day * DAY_MS, report);
+    const since = await apiJson(server, `${path}${day * DAY_MS}&to=${began + 20 * DAY_MS}`);
+    assert.equal(since.kept_from, undefined, report);
+    const shop = path.replace("demo", "shop");
+    assert.equal((await apiJson(server, `${shop}${began}`)).kept_from, undefined, report);
+  }
   assert.ok(after.rollups.rows > 0 && after.rollups.bytes > 0);
   assert.match(server.stderr(), /event=retention_swept .*rows=[1-9]\d* people=0 bytes=[1-9]/);
   const metrics = (await api(server, "/metrics")).text;
