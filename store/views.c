@@ -10,6 +10,7 @@
 #include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "store/dim_gather.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -35,6 +36,8 @@ struct cb_views {
     /* the batch */
     struct cb_db_txn *txn;
     struct cb_cache *cache; /* its rows */
+    struct cb_dim_gather *gather;
+    cb_views_flush_fn *flush; /* writes what was gathered; NULL: nothing was */
 };
 
 /* The version is looked at first: views of another version may lack tables. */
@@ -109,9 +112,13 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (rc != 0) {
         goto err_after_views;
     }
-    rc = cb_zones_create(&views->zones);
+    rc = cb_dim_gather_create(&views->gather);
     if (rc != 0) {
         goto err_after_cache;
+    }
+    rc = cb_zones_create(&views->zones);
+    if (rc != 0) {
+        goto err_after_gather;
     }
     rc = cb_db_open(folder, map_bytes, CB_TABLE_COUNT + 4, read_only, &views->db);
     if (rc != 0) {
@@ -144,6 +151,8 @@ err_after_db:
     cb_db_close(&views->db);
 err_after_zones:
     cb_zones_destroy(&views->zones);
+err_after_gather:
+    cb_dim_gather_destroy(&views->gather);
 err_after_cache:
     cb_cache_destroy(&views->cache);
 err_after_views:
@@ -165,6 +174,7 @@ void cb_views_close(struct cb_views **views) {
     }
     cb_views_abort(*views);
     cb_cache_destroy(&(*views)->cache);
+    cb_dim_gather_destroy(&(*views)->gather);
     cb_db_close(&(*views)->db);
     cb_zones_destroy(&(*views)->zones);
     free(*views);
@@ -212,13 +222,27 @@ uint64_t cb_views_room_bytes(const struct cb_views *views) {
     return atomic_load_explicit(&views->room_bytes, memory_order_relaxed);
 }
 
+static void end_batch(struct cb_views *views) {
+    cb_cache_clear(views->cache);
+    cb_dim_gather_clear(views->gather);
+    views->flush = NULL;
+}
+
+struct cb_dim_gather *cb_views_gather(struct cb_views *views) {
+    return views->gather;
+}
+
+void cb_views_on_commit(struct cb_views *views, cb_views_flush_fn *flush) {
+    views->flush = flush;
+}
+
 void cb_views_abort(struct cb_views *views) {
     cb_db_abort(&views->txn);
-    cb_cache_clear(views->cache);
+    end_batch(views);
 }
 
 size_t cb_views_batch_bytes(const struct cb_views *views) {
-    return cb_cache_bytes(views->cache);
+    return cb_cache_bytes(views->cache) + cb_dim_gather_bytes(views->gather);
 }
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
@@ -259,7 +283,8 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     uint8_t value[8];
     cb_be64_put(value, position);
     struct cb_key key = cb_key_meta(CB_META_POSITION);
-    int rc = cb_cache_changed(views->cache, write_row, views);
+    int rc = views->flush ? views->flush(views) : 0;
+    rc = rc == 0 ? cb_cache_changed(views->cache, write_row, views) : rc;
     if (rc == 0) {
         rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),
                        (struct cb_str){(const char *)value, sizeof(value)});
@@ -270,7 +295,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     }
     cb_crash_point("views_before_commit");
     rc = cb_db_commit(&views->txn);
-    cb_cache_clear(views->cache);
+    end_batch(views);
     if (rc == 0) {
         measure_again(views);
         cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);

@@ -106,6 +106,11 @@ CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
+/* What the folds gather during a batch instead of changing its rows at once, and the call that
+ * changes them just before the commit; it is cleared with the batch. */
+struct cb_dim_gather *cb_views_gather(struct cb_views *views);
+typedef int cb_views_flush_fn(struct cb_views *views);
+void cb_views_on_commit(struct cb_views *views, cb_views_flush_fn *flush);
 /* Bytes that may still be filled, as measured after a commit. A commit writes each page that it
  * changes anew, and those of the commit before it are not free yet: so what two batches may change
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */

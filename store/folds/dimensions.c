@@ -5,8 +5,14 @@
  * Four kinds of values: what an envelope says of its sender (device, browser, language, country) is
  * one value, its profile, since there are few of them and reports can add up what they share; page,
  * referrer and trigger are one each. What has no value is not counted, and of bots only that they
- * are bots. "All events" is not kept: a report adds up the names. */
+ * are bots. "All events" is not kept: a report adds up the names.
+ *
+ * Events are gathered and written when the batch is committed (dim_gather.h): each row is looked up
+ * once then, and the memory that a batch holds meanwhile is small. */
+#include <stdlib.h>
+
 #include "store/dim_chunk.h"
+#include "store/dim_gather.h"
 #include "store/folds/folds.h"
 #include "store/ordinal_set.h"
 #include "store/rows.h"
@@ -15,54 +21,23 @@ enum {
     /* Where a day is full of profiles, languages are one, then countries: of what is left there are
      * few. */
     PROFILES_WITHOUT_LANGUAGE_MAX = CB_VALUES_DAY_MAX + 2000,
+    GROUP_SLOTS_MIN = 4096,
 };
 
-/* The visitors that do not stand in a value's chunk. */
-static int put_apart(struct cb_fold_ctx *ctx, unsigned kind, uint32_t value,
-                     const struct cb_dim_moved *moved) {
-    int rc = 0;
-    for (unsigned i = 0; rc == 0 && i < moved->n; i++) {
-        struct cb_row *row;
-        struct cb_key key =
-            cb_key_dimension_set(ctx->site, ctx->day.number, (uint8_t)kind, ctx->name_id, value,
-                                 cb_ordinal_set_chunk(moved->ordinals[i]));
-        rc = cb_views_row(ctx->views, CB_TABLE_DIMENSION_SETS, &key, &row);
-        if (rc == 0) {
-            rc = cb_ordinal_set_add(ctx->views, row, cb_ordinal_set_offset(moved->ordinals[i]));
-        }
-    }
-    return rc;
-}
+/* ---- events: gathered ---- */
 
-static int count(struct cb_fold_ctx *ctx, unsigned kind, uint32_t value) {
-    struct cb_dim_moved moved;
-    struct cb_row *row;
-    uint32_t chunk = value >> CB_DIM_CHUNK_BITS;
-    struct cb_key key =
-        cb_key_dimension(ctx->site, ctx->day.number, (uint8_t)kind, ctx->name_id, chunk);
-    int rc = cb_views_row(ctx->views, CB_TABLE_DIMENSIONS, &key, &row);
-    if (rc == 0) {
-        rc = cb_dim_chunk_add(ctx->views, row, (uint8_t)(value & ((1u << CB_DIM_CHUNK_BITS) - 1)),
-                              ctx->envelope->has_visitor ? &ctx->ordinal : NULL, &moved);
-    }
-    return rc == 0 ? put_apart(ctx, kind, chunk << CB_DIM_CHUNK_BITS | moved.offset, &moved) : rc;
-}
-
-static int count_text(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text) {
-    uint32_t value;
+static int gather(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text) {
     if (text.len == 0) {
         return 0;
     }
-    int rc = cb_values_number(ctx, kind, cb_text_cut(text, CB_VALUE_TEXT_MAX), CB_VALUES_DAY_MAX,
-                              &value);
-    return rc == 0 ? count(ctx, kind, value) : rc;
+    return cb_dim_gather_add(cb_views_gather(ctx->views), ctx->site, ctx->day.number, kind,
+                             cb_text_cut(text, CB_VALUE_TEXT_MAX), ctx->name_id,
+                             ctx->envelope->has_visitor ? ctx->ordinal : CB_DIM_NOBODY);
 }
 
-static int count_profile(struct cb_fold_ctx *ctx) {
+static int gather_profile(struct cb_fold_ctx *ctx) {
     const struct cb_envelope *envelope = ctx->envelope;
     char profile[CB_PROFILE_BYTES] = {0};
-    const struct cb_str text = {profile, sizeof(profile)};
-    uint32_t value;
     if (envelope->bot) {
         profile[CB_PROFILE_DEVICE] = (char)CB_PROFILE_BOT;
     } else {
@@ -71,30 +46,192 @@ static int count_profile(struct cb_fold_ctx *ctx) {
         memcpy(profile + CB_PROFILE_LANGUAGE, envelope->language, 3);
         memcpy(profile + CB_PROFILE_COUNTRY, envelope->country, 2);
     }
-    int rc = cb_values_number(ctx, CB_VALUES_PROFILE, text, CB_VALUES_DAY_MAX, &value);
-    if (rc == 0 && value == CB_VALUE_OTHER) {
-        memcpy(profile + CB_PROFILE_LANGUAGE, (char[3]){CB_PROFILE_OTHER}, 3);
-        rc = cb_values_number(ctx, CB_VALUES_PROFILE, text, PROFILES_WITHOUT_LANGUAGE_MAX, &value);
-    }
-    if (rc == 0 && value == CB_VALUE_OTHER) {
-        memcpy(profile + CB_PROFILE_COUNTRY, (char[2]){CB_PROFILE_OTHER}, 2);
-        rc = cb_values_number(ctx, CB_VALUES_PROFILE, text, UINT32_MAX, &value);
-    }
-    return rc == 0 ? count(ctx, CB_VALUES_PROFILE, value) : rc;
+    return gather(ctx, CB_VALUES_PROFILE, (struct cb_str){profile, sizeof(profile)});
 }
+
+static cb_views_flush_fn flush;
 
 static int on_event(struct cb_fold_ctx *ctx) {
     const struct cb_event *event = ctx->event;
-    int rc = count_profile(ctx);
+    cb_views_on_commit(ctx->views, flush);
+    int rc = gather_profile(ctx);
     if (rc != 0 || ctx->envelope->bot) {
         return rc;
     }
-    rc = count_text(ctx, CB_VALUES_PAGE, event->page);
-    rc = rc == 0 ? count_text(ctx, CB_VALUES_REFERRER, event->referrer) : rc;
+    rc = gather(ctx, CB_VALUES_PAGE, event->page);
+    rc = rc == 0 ? gather(ctx, CB_VALUES_REFERRER, event->referrer) : rc;
     if (rc == 0 && event->name_code == CB_NAME_TRIGGER) {
-        rc = count_text(ctx, CB_VALUES_TRIGGER, cb_triggers_id(event->props));
+        rc = gather(ctx, CB_VALUES_TRIGGER, cb_triggers_id(event->props));
     }
     return rc;
+}
+
+/* ---- values: by order of first sight ---- */
+
+static int number_profile(struct cb_fold_ctx *ctx, struct cb_str text, uint32_t *number) {
+    char profile[CB_PROFILE_BYTES];
+    const struct cb_str less = {profile, sizeof(profile)};
+    memcpy(profile, text.p, sizeof(profile));
+    int rc = cb_values_number(ctx, CB_VALUES_PROFILE, text, CB_VALUES_DAY_MAX, number);
+    if (rc == 0 && *number == CB_VALUE_OTHER) {
+        memcpy(profile + CB_PROFILE_LANGUAGE, (char[3]){CB_PROFILE_OTHER}, 3);
+        rc = cb_values_number(ctx, CB_VALUES_PROFILE, less, PROFILES_WITHOUT_LANGUAGE_MAX, number);
+    }
+    if (rc == 0 && *number == CB_VALUE_OTHER) {
+        memcpy(profile + CB_PROFILE_COUNTRY, (char[2]){CB_PROFILE_OTHER}, 2);
+        rc = cb_values_number(ctx, CB_VALUES_PROFILE, less, UINT32_MAX, number);
+    }
+    return rc;
+}
+
+static int number_pairs(struct cb_views *views, struct cb_dim_gather *gathered) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < gathered->n_pairs; i++) {
+        struct cb_dim_pair *pair = &gathered->pairs[i];
+        struct cb_fold_ctx ctx = {.views = views, .site = pair->site, .day.number = pair->day};
+        struct cb_str text = cb_dim_gather_text(gathered, pair);
+        rc = pair->kind == CB_VALUES_PROFILE
+                 ? number_profile(&ctx, text, &pair->number)
+                 : cb_values_number(&ctx, pair->kind, text, CB_VALUES_DAY_MAX, &pair->number);
+    }
+    return rc;
+}
+
+/* ---- rows: what each gets, in order of the events ---- */
+
+struct group {
+    uint32_t site;
+    int32_t day;
+    uint32_t kind, name_id, chunk;
+    uint32_t first, last; /* counts, by index; linked by next */
+};
+
+struct groups {
+    struct group *rows;
+    size_t n, cap;
+    uint32_t *slots; /* index + 1 */
+    size_t n_slots;
+};
+
+static size_t hash_of(const struct group *group) {
+    uint64_t hash = (uint64_t)group->site << 32 | (uint32_t)group->day;
+    hash = (hash ^ ((uint64_t)group->name_id << 24 | group->chunk << 2 | group->kind)) *
+           UINT64_C(0x9e3779b97f4a7c15);
+    return (size_t)(hash >> 24);
+}
+
+/* The slot of a group, or the free one where it would be. */
+static uint32_t *slot_of(const struct groups *groups, const struct group *group) {
+    for (size_t at = hash_of(group);; at++) {
+        uint32_t *slot = &groups->slots[at & (groups->n_slots - 1)];
+        if (*slot == 0 ||
+            memcmp(&groups->rows[*slot - 1], group, offsetof(struct group, first)) == 0) {
+            return slot;
+        }
+    }
+}
+
+static int make_room(struct groups *groups) {
+    if (groups->n < groups->n_slots / 2) {
+        return 0;
+    }
+    size_t n = groups->n_slots ? groups->n_slots * 2 : GROUP_SLOTS_MIN;
+    struct group *rows = realloc(groups->rows, n / 2 * sizeof(*rows));
+    if (!rows) {
+        return CB_ENOMEM;
+    }
+    groups->rows = rows;
+    uint32_t *slots = calloc(n, sizeof(*slots));
+    if (!slots) {
+        return CB_ENOMEM;
+    }
+    free(groups->slots);
+    groups->slots = slots;
+    groups->n_slots = n;
+    for (size_t i = 0; i < groups->n; i++) {
+        *slot_of(groups, &rows[i]) = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
+static int group_counts(struct cb_dim_gather *gathered, struct groups *groups) {
+    for (uint32_t i = 0; i < gathered->n_counts; i++) {
+        struct cb_dim_count *count = &gathered->counts[i];
+        const struct cb_dim_pair *pair = &gathered->pairs[count->pair];
+        struct group group = {.site = pair->site,
+                              .day = pair->day,
+                              .kind = pair->kind,
+                              .name_id = count->name_id,
+                              .chunk = pair->number >> CB_DIM_CHUNK_BITS,
+                              .first = i,
+                              .last = i};
+        int rc = make_room(groups);
+        if (rc != 0) {
+            return rc;
+        }
+        uint32_t *slot = slot_of(groups, &group);
+        if (*slot == 0) {
+            groups->rows[groups->n++] = group;
+            *slot = (uint32_t)groups->n;
+        } else {
+            struct group *there = &groups->rows[*slot - 1];
+            gathered->counts[there->last].next = i;
+            there->last = i;
+        }
+    }
+    return 0;
+}
+
+/* The visitors that do not stand in a value's chunk. */
+static int put_apart(struct cb_views *views, const struct group *group, uint32_t value,
+                     const struct cb_dim_moved *moved) {
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < moved->n; i++) {
+        struct cb_row *row;
+        struct cb_key key =
+            cb_key_dimension_set(group->site, group->day, (uint8_t)group->kind, group->name_id,
+                                 value, cb_ordinal_set_chunk(moved->ordinals[i]));
+        rc = cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, &row);
+        if (rc == 0) {
+            rc = cb_ordinal_set_add(views, row, cb_ordinal_set_offset(moved->ordinals[i]));
+        }
+    }
+    return rc;
+}
+
+static int write_group(struct cb_views *views, const struct cb_dim_gather *gathered,
+                       const struct group *group) {
+    struct cb_row *row;
+    struct cb_key key = cb_key_dimension(group->site, group->day, (uint8_t)group->kind,
+                                         group->name_id, group->chunk);
+    int rc = cb_views_row(views, CB_TABLE_DIMENSIONS, &key, &row);
+    for (uint32_t i = group->first; rc == 0; i = gathered->counts[i].next) {
+        const struct cb_dim_count *count = &gathered->counts[i];
+        struct cb_dim_moved moved;
+        uint32_t number = gathered->pairs[count->pair].number;
+        rc = cb_dim_chunk_add(views, row, (uint8_t)(number & ((1u << CB_DIM_CHUNK_BITS) - 1)),
+                              count->ordinal != CB_DIM_NOBODY ? &count->ordinal : NULL, &moved);
+        if (rc == 0) {
+            rc = put_apart(views, group, group->chunk << CB_DIM_CHUNK_BITS | moved.offset, &moved);
+        }
+        if (i == group->last) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static int flush(struct cb_views *views) {
+    struct cb_dim_gather *gathered = cb_views_gather(views);
+    struct groups groups = {0};
+    int rc = number_pairs(views, gathered);
+    rc = rc == 0 ? group_counts(gathered, &groups) : rc;
+    for (size_t i = 0; rc == 0 && i < groups.n; i++) {
+        rc = write_group(views, gathered, &groups.rows[i]);
+    }
+    free(groups.rows);
+    free(groups.slots);
+    return rc == CB_ENOENT ? CB_ECORRUPT : rc;
 }
 
 const struct cb_fold_ops cb_fold_dimensions = {.name = "dimensions", .event = on_event};
