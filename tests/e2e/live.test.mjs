@@ -128,7 +128,8 @@ test("each role sees what its export shows", async (t) => {
 });
 
 test("streams that break off and resume get each event once, in order, while more pour in", async (t) => {
-  const server = await start(t, transport);
+  // Several threads, each with a reader of its own: what was seen on one goes on behind another.
+  const server = await start(t, transport, args("--query-threads", "4"));
   const EACH = 60;
   const senders = Array.from({ length: 4 }, () => ({ visitor: hex(16), producer: hex(8) }));
   const readers = Array.from({ length: 5 }, (_, i) => ({

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * A query string: single values, a route's parameters, and what from, to, tz, grain and q mean. A
  * span that was taken lies in its bounds, is the same when it is asked for in milliseconds, and its
- * buckets cover it without a gap. */
+ * buckets cover it without a gap. A cursor that was taken is the same when it is written; any text
+ * in a table can be had back, and runs in no spreadsheet. */
 #include "proto/http.h"
+#include "query/csv.h"
+#include "query/rows.h"
 #include "query/span.h"
 #include "store/words.h"
 #include "tests/fuzz/fuzz.h"
@@ -111,6 +114,57 @@ static void check_search(const char *text) {
     cb_words_of(CB_FIELD_PHONE, cb_str_of(text), &again);
 }
 
+static void check_cursor(const char *text) {
+    struct cb_export_cursor cursor, again;
+    char written[CB_CURSOR_TEXT_MAX];
+    if (cb_cursor_parse(text, &cursor) != 0)
+        return;
+    cb_cursor_text(&cursor, written);
+    FUZZ_CHECK(cb_cursor_parse(written, &again) == 0);
+    FUZZ_CHECK(again.position == cursor.position && again.index == cursor.index);
+}
+
+/* A cell, read back as RFC 4180 has it; then without the quote that keeps it from running. */
+static void check_cell(const char *at, const char *text) {
+    char back[2 * CB_PARAM_VALUE_MAX + 2];
+    const bool quoted = *at == '"';
+    size_t n = 0;
+    at += quoted;
+    while (quoted ? at[0] != '"' || at[1] == '"' : at[0] != '\r') {
+        FUZZ_CHECK(*at && n < sizeof back - 1);
+        at += quoted && at[0] == '"';
+        back[n++] = *at++;
+    }
+    back[n] = '\0';
+    FUZZ_CHECK(!strcmp(at + quoted, "\r\n"));
+    FUZZ_CHECK(n == 0 || !strchr("=+-@\t\r\n", back[0]));
+    FUZZ_CHECK(!strcmp(back + (back[0] == '\''), text));
+}
+
+static void check_table(const char *text) {
+    struct cb_buf out, table;
+    struct cb_json json;
+    cb_buf_init(&out, 16384);
+    cb_buf_init(&table, 16384);
+    cb_json_init(&json, &out);
+    cb_json_object_begin(&json);
+    cb_json_key(&json, "rows");
+    cb_json_array_begin(&json);
+    cb_json_object_begin(&json);
+    cb_json_key(&json, "x");
+    cb_json_str(&json, cb_str_of(text));
+    cb_json_object_end(&json);
+    cb_json_array_end(&json);
+    cb_json_object_end(&json);
+    FUZZ_CHECK(json.err == 0);
+    FUZZ_CHECK(cb_csv_write((struct cb_str){out.data, out.len}, "rows", &table) == 0);
+    FUZZ_CHECK(cb_buf_append(&table, "", 1) == 0);
+    FUZZ_CHECK(!strncmp(table.data, "x\r\n", 3));
+    check_cell(table.data + 3, text);
+    cb_buf_fini(&table);
+    cb_buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct cb_str query = {(const char *)data, len};
     struct cb_params params;
@@ -128,6 +182,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     const char *q = cb_params_get(&params, "q");
     if (q && *q)
         check_search(q);
+    if (q)
+        check_table(q);
+    const char *cursor = cb_params_get(&params, "cursor");
+    if (cursor)
+        check_cursor(cursor);
     rc = cb_span_parse(&params, NOW_MS, &span, &error);
     if (rc != 0) {
         FUZZ_CHECK(rc == CB_EINVAL);
