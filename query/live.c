@@ -20,6 +20,7 @@ enum {
     /* A turn ends behind the row that passes CB_LIVE_TURN_BYTES; no row has half of this. */
     TAIL_BYTES_MAX = CB_LIVE_TURN_BYTES + 2 * 1024 * 1024,
     TEXT_BYTES_MAX = 4096,
+    WARN_MS = 10000, /* between two lines of the log about what fails at each poll */
 };
 
 /* A token that streams were opened with. */
@@ -75,6 +76,7 @@ struct cb_live {
     struct cb_export_cursor at;    /* the next event to be read */
     int64_t counts_ms;             /* when the counts are due */
     int64_t now_ms;                /* of this turn, mono */
+    int64_t warned_ms;             /* when the log was told of a failure last */
     unsigned turns;                /* so far */
     struct ticket *tickets;
     struct site *sites[SITE_SLOTS];
@@ -613,7 +615,10 @@ static void on_turn(evutil_socket_t fd, short what, void *user) {
             turn_soon(live);
     }
     if (rc) { /* the next poll tries again */
-        cb_log(CB_LOG_WARN, "live_failed", "streams=%u text=\"%s\"", live->n, cb_err_text(rc));
+        if (live->now_ms - live->warned_ms >= WARN_MS) {
+            live->warned_ms = live->now_ms;
+            cb_log(CB_LOG_WARN, "live_failed", "streams=%u text=\"%s\"", live->n, cb_err_text(rc));
+        }
         each_stream(live, beat, NULL);
     }
     sites_prune(live);
@@ -626,7 +631,7 @@ int cb_live_create(struct event_base *base, struct cb_reader *reader, struct cb_
     struct cb_live *live = calloc(1, sizeof *live);
     if (!live)
         return CB_ENOMEM;
-    *live = (struct cb_live){.reader = reader, .places = places};
+    *live = (struct cb_live){.reader = reader, .places = places, .warned_ms = -WARN_MS};
     cb_buf_init(&live->text, TEXT_BYTES_MAX);
     live->turn = event_new(base, -1, 0, on_turn, live);
     live->poll = event_new(base, -1, EV_PERSIST, on_turn, live);
