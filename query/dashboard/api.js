@@ -21,6 +21,14 @@ const SKEW_MIN_MS = 3000;
  * @typedef {{t: number, events: number, visitors: number}} Point
  * @typedef {{grain: string, tz: string, points: Point[]}} Series
  *
+ * @typedef {{value: string, events: number, visitors: number}} Ranked
+ * @typedef {object} Breakdown by whole days of the site's zone
+ * @property {string} by
+ * @property {string} tz
+ * @property {boolean} widened its days are more than what was asked for
+ * @property {Ranked[]} rows most events first
+ * @property {{events: number, values: number}} other what the rows leave out
+ *
  * @typedef {object} Visitor
  * @property {string} visitor
  * @property {string} [name]
@@ -117,6 +125,17 @@ export class Api {
    */
   timeseries(site, span, event, signal) {
     return this.#get(sitePath(site, "timeseries"), { ...span, event }, signal);
+  }
+
+  /**
+   * @param {string} site
+   * @param {import("./span.js").Span} span
+   * @param {{by: string, event: string, limit: number}} query event: empty for all
+   * @param {AbortSignal} signal
+   * @returns {Promise<Breakdown>}
+   */
+  breakdown(site, { from, to, tz }, query, signal) {
+    return this.#get(sitePath(site, "breakdown"), { from, to, tz, ...query }, signal);
   }
 
   /**

@@ -14,6 +14,7 @@ import { Live } from "./live.js";
 import { NowPanel } from "./now.js";
 import { RANGES, spanOf } from "./span.js";
 import { Stream } from "./stream.js";
+import { TopPanel } from "./top.js";
 import { TotalsPanel } from "./totals.js";
 import { VisitorsPanel } from "./visitors.js";
 import { fallBackToUtc } from "./zone.js";
@@ -24,6 +25,7 @@ const TOKEN_KEY = "chatbeacon.token";
 const SITE_KEY = "chatbeacon.site";
 const RANGE_KEY = "chatbeacon.range";
 const PAGE_ROWS = 50;
+const TOP_ROWS = 8;
 const SEARCH_PERIOD_MS = 5000; // a search reads many rows: not every second
 const READ_MAX_MS = 5000; // where nothing is new, ranges move on all the same
 const READ_MIN_MS = 500; // between full reads, where so many refreshes in a row found something new:
@@ -59,6 +61,7 @@ let news = 0; // how many refreshes in a row found something new
 const totals = new TotalsPanel();
 const chart = new ChartPanel();
 const books = new BooksPanel();
+const ranking = new TopPanel(choose);
 const now = new NowPanel();
 const detail = new DetailPanel();
 const visitors = new VisitorsPanel({
@@ -132,13 +135,14 @@ async function readAll(signal) {
   }
 
   // Shown together, so that no panel is ahead of another; what failed does not hold up the rest.
-  const [totals_, series_, visitors_, visitor_] = reports;
+  const [totals_, series_, top_, visitors_, visitor_] = reports;
   if (totals_.status === "fulfilled") {
     totals.show(totals_.value);
     showEventNames(Object.keys(totals_.value.events));
   }
   if (series_.status === "fulfilled")
     chart.show(series_.value, `${eventName || "All events"}: ${range.long}`);
+  if (top_.status === "fulfilled") ranking.show(top_.value);
   if (visitors_.status === "fulfilled" && visitors_.value) {
     if (visitors.q) searched_ms = performance.now();
     visitors.show(visitors_.value, api.now());
@@ -147,7 +151,7 @@ async function readAll(signal) {
   else if (visitor_.value) detail.show(visitor_.value);
   showBalance(books_);
 
-  for (const result of [totals_, series_, visitors_])
+  for (const result of [totals_, series_, top_, visitors_])
     if (result.status === "rejected") throw result.reason;
   read = { position: books_.position, at_ms: started_ms };
   shown_ms = performance.now();
@@ -162,6 +166,7 @@ function readReports(signal) {
   return Promise.allSettled([
     api.totals(site, span, signal),
     api.timeseries(site, span, eventName, signal),
+    api.breakdown(site, span, { by: ranking.by, event: eventName, limit: TOP_ROWS }, signal),
     search_due && mayMeet() ? api.visitors(site, query, signal) : null,
     detail.visitor ? api.visitor(site, detail.visitor, signal) : null,
   ]);
@@ -221,7 +226,7 @@ function switchSite(name) {
   site = name;
   read = null;
   eventName = "";
-  for (const panel of [totals, chart, books, detail, now]) panel.clear();
+  for (const panel of [totals, chart, books, ranking, detail, now]) panel.clear();
   visitors.reset();
   desk.reset();
   stream.stop();

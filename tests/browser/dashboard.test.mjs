@@ -27,6 +27,13 @@ function world() {
     hold: "", // requests under this path are not answered
     held: /** @type {import("node:http").ServerResponse[]} */ ([]),
     events: { onClick: 12, onWebChatLoaded: 40 },
+    top: /** @type {Record<string, [string, number][]>} */ ({
+      page: [
+        ["https://shop.example/", 30],
+        ["<i>evil</i>", 3],
+      ],
+      device: [["mobile", 12]],
+    }),
     people: Array.from({ length: 120 }, (_, i) => person(i)),
     books: { received: 60, counted: 52, duplicate: 5, rejected: { bad_time: 3 }, lost: 2 },
     sites: ["demo", "shop"],
@@ -84,6 +91,12 @@ const reports = {
     for (let t = Number(url.searchParams.get("from")); t < to; t += step)
       points.push({ t, events: points.length % 5, visitors: points.length % 3 });
     return { grain, tz: url.searchParams.get("tz"), points };
+  },
+  breakdown: (url) => {
+    const by = url.searchParams.get("by") ?? "";
+    const rows = (state.top[by] ?? []).map(([value, events]) => ({ value, events, visitors: 1 }));
+    const other = { events: by === "page" ? 5 : 0, values: by === "page" ? 2 : 0 };
+    return { by, tz: "Asia/Kathmandu", widened: true, rows, other };
   },
   visitors: (url) => {
     const q = url.searchParams.get("q") ?? "";
@@ -330,6 +343,28 @@ test("the token of a link enters, and is gone from the address bar and the histo
     );
   }));
 
+test("the values of a dimension stand in a panel, as text, and another can be chosen", () =>
+  withPage(async (page) => {
+    await openLoggedIn(page);
+    await shows(page, "#top-rows", "shop.example/301<i>evil</i>31");
+    await shows(page, "#top-note", "5 events of 2 others. Whole days, Asia/Kathmandu.");
+    assert.equal(await page.locator("#top-rows i").count(), 0);
+    state.top.page = [["https://shop.example/cart", 4]];
+    state.events.onClick = 13; // something is new
+    await shows(page, "#top-rows", "/cart41"); // of one host: without it
+    await page.selectOption("#top-by", "device");
+    await shows(page, "#top-rows", "mobile121");
+    await page.selectOption("#top-by", "country");
+    await shows(page, "#top-empty", "Nothing in this range.");
+    await page.selectOption("#event", "onClick");
+    await until(() => {
+      const last = state.requests.filter(({ pathname }) => pathname.endsWith("/breakdown")).at(-1);
+      return (
+        last?.searchParams.get("event") === "onClick" && last.searchParams.get("by") === "country"
+      );
+    });
+  }));
+
 test("numbers are plain digits, and change while one looks, without losing focus or selection", () =>
   withPage(async (page) => {
     state.events = { onClick: 1234567, onWebChatLoaded: 40 };
@@ -539,16 +574,16 @@ test("one refresh at a time, and a choice takes the place of the one under way",
         await new Promise((next) => setImmediate(next));
       assert.equal(state.held.length, count);
     };
-    await held(3);
+    await held(4);
     await page.clock.runFor(5000);
-    assert.equal(state.held.length, 3);
+    assert.equal(state.held.length, 4);
     const dropped = Promise.all(
       state.held.map((response) => new Promise((done) => response.on("close", () => done(true)))),
     );
     await page.getByText("7 days", { exact: true }).click();
     const deadline = new Promise((done) => setTimeout(done, DEADLINE_MS, false).unref());
     assert.ok(await Promise.race([dropped, deadline]), "the old requests are still open");
-    await held(6);
+    await held(8);
     state.hold = "";
     state.events.onClick = 14;
     await page.getByText("24 hours", { exact: true }).click();
@@ -671,7 +706,7 @@ test("a reader's zone that the service does not know: all of the page is in UTC,
       const refused = state.requests.filter(
         (url) => url.searchParams.get("tz") === state.unknownZone,
       );
-      assert.equal(refused.length, 2, "the zone is not tried again");
+      assert.equal(refused.length, 3, "the zone is not tried again");
     },
     { timezoneId: "America/Coyhaique" },
   ));
