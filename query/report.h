@@ -92,6 +92,7 @@ cb_report_fn cb_report_steps;     /* reports/steps.c: sets ctx->export */
 cb_report_fn cb_report_timings;   /* reports/timings.c */
 cb_report_fn cb_report_triggers;  /* reports/triggers.c */
 cb_report_fn cb_report_breakdown; /* reports/breakdown.c */
+cb_report_fn cb_report_retention; /* reports/retention.c */
 cb_report_fn cb_report_visitors;  /* reports/visitors.c: list and search */
 cb_report_fn cb_report_visitor;   /* reports/visitor.c: one */
 cb_report_fn cb_report_timeline;  /* reports/visitor.c: … and its events */
@@ -128,6 +129,11 @@ static inline enum cb_refusal cb_report_failed(int rc) {
 CB_MUST_USE int cb_report_fit(struct cb_report_ctx *ctx);
 /* Writes visitors (null where nothing is known), and visitors_exact: false where it is not. */
 void cb_report_distinct(struct cb_json *json, const struct cb_distinct *visitors);
+
+/* For the reports by whole days of the site (reports/breakdown.c), whose routes do not take a span:
+ * reads from, to and tz into ctx->span, in the site's zone where no other was given. Errors: those
+ * of cb_span_parse, and CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_report_site_span(struct cb_report_ctx *ctx);
 
 /* For the reports about visits (reports/visits.c): widens the span to whole quarter hours, which
  * their rollups stand in; writes site, from, to and tz; writes a histogram of milliseconds as

@@ -40,6 +40,8 @@ static const struct cb_route routes[] = {
      true, {SPAN_PARAMS, "within", "format"}, TYPE_JSON, cb_report_triggers},
     {CB_HTTP_GET, "/v1/sites/{site}/breakdown", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {SPAN_PARAMS, "by", "event", "limit", "format"}, TYPE_JSON, cb_report_breakdown},
+    {CB_HTTP_GET, "/v1/sites/{site}/retention", CB_ROLE_VIEWER, CB_SCOPE_SITE,
+     false, {SPAN_PARAMS, "by", "format"}, TYPE_JSON, cb_report_retention},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
      false, {"q", "cursor", "limit", "format"}, TYPE_JSON, cb_report_visitors},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors/{visitor}", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
@@ -101,9 +103,9 @@ static const struct {
     {cb_report_sessions, CB_CSV_PAIRS},  {cb_report_funnel, "steps"},
     {cb_report_timings, CB_CSV_OBJECTS}, {cb_report_triggers, "triggers+without"},
     {cb_report_breakdown, "rows+other"}, {cb_report_visitors, "rows"},
-    {cb_report_timeline, "rows"},        {cb_report_sites_list, "sites"},
-    {cb_report_tokens, "tokens"},        {cb_report_audit, "rows"},
-    {cb_report_balance, "sites+total"},
+    {cb_report_retention, "cohorts"},    {cb_report_timeline, "rows"},
+    {cb_report_sites_list, "sites"},     {cb_report_tokens, "tokens"},
+    {cb_report_audit, "rows"},           {cb_report_balance, "sites+total"},
 };
 
 enum { DAY_MINUTES = 1440 };

@@ -391,6 +391,7 @@ static int cut(UCalendar *calendar, const struct cb_span *span, enum cb_grain gr
                                    CB_SPAN_BUCKETS_MAX);
         rc = bound_add(buckets, &cap, minute);
     }
+    buckets->end = -floor_to(-next, CB_MINUTE_MS) / CB_MINUTE_MS;
     if (!rc)
         rc = bound_add(buckets, &cap, span->to);
     if (!rc)

@@ -55,6 +55,7 @@ const char *cb_grain_name(enum cb_grain grain);
 struct cb_buckets {
     size_t n;
     int64_t first;   /* where the calendar says that the first bucket starts: at or before from */
+    int64_t end;     /* … and that the last one ends: at or behind to */
     int64_t *bounds; /* n + 1 minutes, ascending, from bounds[0] = from to bounds[n] = to */
 };
 

@@ -135,6 +135,14 @@ enum { CB_NAME_IDS = 1003 }; /* ids of names are below */
 CB_MUST_USE int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
                                    int64_t to, uint64_t sums[CB_NAME_IDS]);
 
+/* Of n periods (as above, by days of the site) how many visitors came for the first time in each:
+ * sizes, n of them; and how many of these were there in the k-th period behind it: returned[i * n +
+ * k], for i + k < n. *exact is false where a day of the site lies over the edge of a period, as
+ * days of another zone do: it then belongs to the one that its middle lies in. */
+CB_MUST_USE int cb_snapshot_retention(struct cb_snapshot *snapshot, uint32_t site,
+                                      const int64_t *bounds, size_t n, uint64_t *sizes,
+                                      uint64_t *returned, bool *exact);
+
 struct cb_visitor {
     uint8_t visitor[CB_VISITOR_BYTES];
     int64_t first_seen_ms, last_seen_ms;

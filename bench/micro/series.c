@@ -10,6 +10,7 @@
 #include "bench/micro/micro.h"
 #include "proto/clock.h"
 #include "proto/control.h"
+#include "store/audience.h"
 #include "store/fold.h"
 #include "store/snapshot.h"
 
@@ -195,6 +196,76 @@ static void ask_all(struct bench *b) {
     cb_reader_close(&reader);
 }
 
+/* ---- one site of a million visitors ---- */
+
+enum {
+    LARGE_DAYS = 90,
+    LARGE_CHUNKS = 1000000 >> CB_ORDINAL_SET_BITS,
+    COHORTS = 30,
+};
+
+/* A bitmap with a quarter of its bits, as FORMAT.md has it. */
+static void put_chunk(struct bench *b, int64_t day, uint32_t name_id, uint32_t chunk) {
+    struct cb_row *row;
+    struct cb_key key = cb_key_unique_day(
+        1, (uint32_t)((end_ms / 60000 / DAY - LARGE_DAYS + day) * 96), 96, name_id, chunk);
+    cb_micro_must(cb_views_row(b->views, CB_TABLE_UNIQUE_DAYS, &key, &row), "a row");
+    cb_micro_must(cb_row_resize(b->views, row, CB_ORDINAL_SET_BYTES), "a row");
+    for (size_t i = 0; i < CB_ORDINAL_SET_BYTES; i += 8) {
+        uint64_t bits = cb_random_next(&b->random) & cb_random_next(&b->random);
+        memcpy(row->data + i, &bits, sizeof bits);
+    }
+}
+
+/* Of each day a quarter of all visitors, and as newcomers those of one stretch of ordinals. */
+static void make_large(struct bench *b) {
+    for (int64_t day = 0; day < LARGE_DAYS; day++) {
+        cb_micro_must(cb_views_begin(b->views), "the views");
+        for (uint32_t chunk = 0; chunk < LARGE_CHUNKS; chunk++) {
+            put_chunk(b, day, CB_NAME_ID_ALL, chunk);
+            if (chunk * LARGE_DAYS / LARGE_CHUNKS == day) {
+                put_chunk(b, day, CB_NAME_ID_NEWCOMERS, chunk);
+            }
+        }
+        cb_micro_must(cb_views_commit(b->views, 1), "the views");
+    }
+}
+
+static void ask_large(struct bench *b) {
+    static uint64_t sizes[COHORTS], returned[COHORTS * COHORTS];
+    const int64_t end = end_ms / 60000;
+    int64_t bounds[COHORTS + 1];
+    uint64_t spent_ns[2] = {0};
+    struct cb_reader *reader;
+    cb_micro_must(cb_reader_of(b->views, b->journal, &reader), "a reader");
+    for (int i = 0; i <= COHORTS; i++) {
+        bounds[i] = end - (COHORTS - i) * DAY;
+    }
+    for (unsigned i = 0; i < ASKS; i++) {
+        struct cb_snapshot *snapshot;
+        struct cb_audience audience;
+        enum cb_known known;
+        bool exact;
+        cb_micro_must(cb_snapshot_begin(reader, &snapshot), "a snapshot");
+        uint64_t begin = cb_micro_cpu_ns();
+        cb_micro_must(cb_audience_open(snapshot, 1, CB_NAME_ID_ALL, &audience), "visitors");
+        cb_micro_must(cb_audience_range(&audience, end - LARGE_DAYS * DAY, end, &known),
+                      "visitors");
+        sizes[0] = cb_ordinals_count(&audience.set);
+        cb_audience_close(&audience);
+        spent_ns[0] += cb_micro_cpu_ns() - begin;
+        begin = cb_micro_cpu_ns();
+        cb_micro_must(cb_snapshot_retention(snapshot, 1, bounds, COHORTS, sizes, returned, &exact),
+                      "retention");
+        spent_ns[1] += cb_micro_cpu_ns() - begin;
+        cb_snapshot_end(&snapshot);
+    }
+    cb_micro_row("series", "1 M visitors of a site: 90 days of 250,000", ASKS, spent_ns[0]);
+    cb_micro_row("series", "1 M visitors of a site: retention, 30 cohorts by day", ASKS,
+                 spent_ns[1]);
+    cb_reader_close(&reader);
+}
+
 static void remove_folder(const char *folder) {
     char path[64];
     snprintf(path, sizeof path, "%s/views", folder);
@@ -227,6 +298,8 @@ void cb_micro_series(bool quick) {
     }
     fold_all(b);
     ask_all(b);
+    make_large(b);
+    ask_large(b);
     cb_fold_destroy(&b->fold);
     cb_overlay_destroy(&b->overlay);
     cb_views_close(&b->views);

@@ -49,8 +49,7 @@ static int find_days(struct cb_report_ctx *ctx, struct cb_site_days *out) {
     return 0;
 }
 
-/* from and to are in the site's zone where no other was given. */
-static int parse_span(struct cb_report_ctx *ctx) {
+int cb_report_site_span(struct cb_report_ctx *ctx) {
     char zone[CB_ZONE_MAX + 1];
     int rc = cb_snapshot_zone(ctx->snapshot, ctx->site.id, zone);
     return rc ? rc
@@ -118,7 +117,7 @@ enum cb_refusal cb_report_breakdown(struct cb_report_ctx *ctx) {
     uint32_t name_id = CB_NAME_ID_ALL;
     if (event && !cb_event_name_valid(cb_str_of(event)))
         return cb_report_failed(cb_param_refuse(&ctx->error, "event", "this is no event's name"));
-    int rc = parse_span(ctx);
+    int rc = cb_report_site_span(ctx);
     if (!rc)
         rc = parse_by(ctx, &dim);
     if (!rc)

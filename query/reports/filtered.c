@@ -323,7 +323,7 @@ static enum cb_refusal answer(struct cb_report_ctx *ctx, struct question *q) {
 
 enum cb_refusal cb_report_filtered_totals(struct cb_report_ctx *ctx) {
     int64_t bounds[] = {ctx->span.from, ctx->span.to};
-    struct cb_buckets buckets = {1, ctx->span.from, bounds};
+    struct cb_buckets buckets = {1, ctx->span.from, ctx->span.to, bounds};
     struct question q = {.buckets = &buckets};
     return answer(ctx, &q);
 }

@@ -98,6 +98,7 @@ const ROWS = {
     ...rows.map((row) => ({ part: "rows", ...row })),
     { part: "other", ...other },
   ],
+  retention: ({ cohorts }) => cohorts,
   visitors: ({ rows }) => rows,
   "/v1/sites": ({ sites }) => sites,
   "/v1/tokens": ({ tokens }) => tokens,

@@ -29,8 +29,15 @@ function randomFrom(seed) {
 }
 
 const formats = new Map();
+const shown = new Map();
 /** What clocks show in a zone: {date: "2026-03-29", hour: "04", weekday: "Sun"}. */
 function local(ms, zone) {
+  const key = `${Math.floor(ms / MINUTE)} ${zone}`;
+  if (!shown.has(key)) shown.set(key, read(ms, zone));
+  return shown.get(key);
+}
+
+function read(ms, zone) {
   if (!formats.has(zone))
     formats.set(
       zone,
@@ -66,10 +73,11 @@ function begins(ms, grain, zone) {
 /** Every quarter hour of [from, to) that a bucket begins at; the first may begin before. */
 function starts(from, to, grain, zone) {
   const step = grain === "minute" ? MINUTE : QUARTER;
-  let first = from;
+  const aligned = Math.floor(from / step) * step;
+  let first = aligned;
   while (!begins(first, grain, zone)) first -= step;
   const found = [first];
-  for (let at = from + step; at < to; at += step) if (begins(at, grain, zone)) found.push(at);
+  for (let at = aligned + step; at < to; at += step) if (begins(at, grain, zone)) found.push(at);
   return found;
 }
 
@@ -109,6 +117,17 @@ async function fill(server, faults, random) {
     return sites.demo.counted === events.length;
   }, `${events.length} events counted`);
   return events;
+}
+
+const middles = new Map();
+/** The middle of the site's day that a time lies in. */
+function middleOf(ms) {
+  const { date } = local(ms, SITE_ZONE);
+  if (!middles.has(date)) {
+    const [from] = starts(ms, ms + 1, "day", SITE_ZONE);
+    middles.set(date, (from + starts(from, from + 26 * HOUR, "day", SITE_ZONE)[1]) / 2);
+  }
+  return middles.get(date);
 }
 
 function recount(events, from, to, name) {
@@ -233,6 +252,58 @@ test("totals and timeseries equal a recount", async (t) => {
     );
     assert.equal(answer.status, 400);
     assert.equal(answer.json().error.field, "grain");
+  });
+
+  for (const [by, zone, days] of [
+    ["day", undefined, 60],
+    ["week", SITE_ZONE, 70],
+    ["month", SITE_ZONE, 70],
+    ["day", "Asia/Tokyo", 20],
+  ])
+    await t.test(`who comes back by ${by} in ${zone}`, async () => {
+      const tz = zone ?? SITE_ZONE;
+      const query = { by, from: NOW - days * DAY, to: NOW, ...(zone && { tz: zone }) };
+      const answer = await ask("retention", query);
+      const firsts = starts(query.from, NOW, by, tz);
+      const end = starts(NOW, NOW + 32 * DAY, by, tz)[1];
+      assert.deepEqual([answer.tz, answer.from, answer.to], [tz, firsts[0], end]);
+      assert.equal(answer.exact, tz === SITE_ZONE ? undefined : false);
+      assert.deepEqual(
+        answer.cohorts.map((cohort) => cohort.t),
+        firsts,
+      );
+      const met = new Map(); // the period that each visitor was counted in first
+      const there = firsts.map(() => new Set());
+      for (const { visitor, at } of events.filter((e) => e.visitor)) {
+        const middle = middleOf(at);
+        const period = middle >= end ? -1 : firsts.findLastIndex((first) => first <= middle);
+        if (!met.has(visitor)) met.set(visitor, period);
+        if (period >= 0) there[period].add(visitor);
+      }
+      for (const [i, { size, returned }] of answer.cohorts.entries()) {
+        const cohort = [...met].filter(([, period]) => period === i).map(([visitor]) => visitor);
+        assert.equal(size, cohort.length);
+        const back = there.slice(i).map((seen) => cohort.filter((one) => seen.has(one)).length);
+        assert.deepEqual(returned, back);
+      }
+    });
+
+  await t.test("retention as a table, and what it refuses", async () => {
+    const path = "/v1/sites/demo/retention";
+    const table = await api(server, `${path}?format=csv&from=${NOW - 3 * DAY}&to=${NOW}`);
+    assert.match(table.text, /^t,size,returned\.0,returned\.1,/);
+    for (const [query, field] of [
+      ["by=hour", "by"],
+      ["by=day&by=week", "by"],
+      [`from=${NOW - 93 * DAY}&to=${NOW}`, "from"],
+      [`from=${NOW}&to=${NOW - DAY}`, "from"],
+      ["tz=Mars/Olympus", "tz"],
+      ["event=page", "event"],
+    ]) {
+      const answer = await api(server, `${path}?${query}`);
+      assert.equal(answer.status, 400, query);
+      assert.equal(answer.json().error.field, field);
+    }
   });
 
   await t.test("the views follow from the journal", async () => {

@@ -89,7 +89,7 @@ static int setup(void **state) {
 static enum cb_refusal run(cb_report_fn *report, const char *query, const char *token_site,
                            const char *visitor, char **text, char *field) {
     static const char *const allowed[] = {"from",   "to",    "tz", "grain",  "event",
-                                          "cursor", "limit", "q",  "format", NULL};
+                                          "cursor", "limit", "q",  "format", "by", NULL};
     struct cb_buf out;
     struct cb_report_ctx ctx = {.reader = &reader,
                                 .site_name = CB_STR("demo"),
@@ -187,6 +187,29 @@ static void what_is_not_kept(void **state) {
         cb_report_series, "from=6240000&to=6360000&grain=hour",
         "{\"site\":\"demo\",\"grain\":\"hour\",\"tz\":\"UTC\",\"from\":5400000,\"to\":6360000,"
         "\"points\":[{\"t\":3600000,\"events\":5,\"visitors\":null,\"visitors_exact\":false}]}");
+}
+
+static void retention(void **state) {
+    (void)state;
+    assert_report(
+        cb_report_retention, "from=90000000&to=200000000",
+        "{\"site\":\"demo\",\"from\":86400000,\"to\":259200000,\"tz\":\"UTC\",\"by\":\"day\","
+        "\"cohorts\":[{\"t\":86400000,\"size\":5,\"returned\":[5,4]},"
+        "{\"t\":172800000,\"size\":0,\"returned\":[0]}]}");
+    reader.known = CB_KNOWN_BY_DAYS;
+    assert_report(cb_report_retention, "from=2026-03-30&to=2026-03-31&tz=Europe/Athens&by=week",
+                  "{\"site\":\"demo\",\"from\":1774818000000,\"to\":1775422800000,"
+                  "\"tz\":\"Europe/Athens\",\"by\":\"week\",\"cohorts\":[{\"t\":1774818000000,"
+                  "\"size\":5,\"returned\":[5]}],\"exact\":false}");
+    assert_refused(cb_report_retention, "by=hour", "", CB_REFUSE_BAD_REQUEST, "by");
+    assert_refused(cb_report_retention, "from=2026-01-01&to=2026-04-04", "", CB_REFUSE_BAD_REQUEST,
+                   "from");
+    assert_refused(cb_report_retention, "from=2026-01-01&to=2027-03-04&by=week", "",
+                   CB_REFUSE_BAD_REQUEST, "from");
+    assert_refused(cb_report_retention, "from=2023-01-01&to=2026-01-02&by=month", "",
+                   CB_REFUSE_BAD_REQUEST, "from");
+    reader.series_rc = CB_EIO;
+    assert_refused(cb_report_retention, "", "", CB_REFUSE_INTERNAL, "");
 }
 
 static void series(void **state) {
@@ -469,6 +492,7 @@ int main(void) {
         cmocka_unit_test_setup(totals, setup),
         cmocka_unit_test_setup(totals_say_when_names_are_left_out, setup),
         cmocka_unit_test_setup(what_is_not_kept, setup),
+        cmocka_unit_test_setup(retention, setup),
         cmocka_unit_test_setup(series, setup),
         cmocka_unit_test_setup(an_unknown_event_gives_zeros, setup),
         cmocka_unit_test_setup(a_failing_snapshot_is_internal, setup),

@@ -61,6 +61,12 @@ static void add(struct rig *rig, unsigned name, unsigned visitor, int64_t age, u
     rig_add(rig, "demo", (uint8_t)visitor, 9, event->minute * MINUTE, ++*seq, names[name]);
 }
 
+/* New ones come all the time. */
+static unsigned random_visitor(unsigned step) {
+    unsigned known = 5 + step / 4;
+    return below(known < VISITORS ? known : VISITORS);
+}
+
 /* ---- what a range should have ---- */
 
 struct expected {
@@ -206,6 +212,67 @@ static void compare_days(struct rig *rig) {
     cb_snapshot_end(&snapshot);
 }
 
+/* Periods of `days` days of a zone that has no part in how the site's days were cut, or all. */
+static void compare_retention(struct rig *rig, struct cb_zone *zone, int64_t days) {
+    enum { PERIODS_MAX = 110 };
+    static int64_t bounds[PERIODS_MAX + 1];
+    static uint64_t sizes[PERIODS_MAX], returned[PERIODS_MAX * PERIODS_MAX];
+    size_t n = 0;
+    bounds[0] = cb_zone_day(zone, model.from + 5 * 1440).from;
+    while (bounds[n] < model.to && n < PERIODS_MAX) {
+        bounds[n + 1] = cb_zone_day(zone, bounds[n] + days * 1440 + 720).from;
+        n++;
+    }
+    struct cb_snapshot *snapshot;
+    bool exact, right_exact = true;
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    assert_int_equal(cb_snapshot_retention(snapshot, rig_site_id(snapshot, "demo"), bounds, n,
+                                           sizes, returned, &exact),
+                     0);
+    cb_snapshot_end(&snapshot);
+
+    static bool there[VISITORS][PERIODS_MAX];
+    int cohorts[VISITORS];
+    memset(there, 0, sizeof there);
+    memset(cohorts, -1, sizeof cohorts);
+    bool met[VISITORS] = {0};
+    for (size_t i = 0; i < model.n; i++) { /* in journal order */
+        const struct event *event = &model.events[i];
+        int64_t middle = (event->day.from + event->day.to) / 2;
+        if (event->visitor == 0) {
+            continue;
+        }
+        int period = -1;
+        for (size_t k = 0; k < n; k++) {
+            period = middle >= bounds[k] && middle < bounds[k + 1] ? (int)k : period;
+            right_exact &= event->day.to <= bounds[k] || event->day.from >= bounds[k + 1] ||
+                           (event->day.from >= bounds[k] && event->day.to <= bounds[k + 1]);
+        }
+        if (!met[event->visitor]) {
+            cohorts[event->visitor] = period;
+            met[event->visitor] = true;
+        }
+        if (period >= 0) {
+            there[event->visitor][period] = true;
+        }
+    }
+    assert_int_equal(exact, right_exact);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t size = 0;
+        for (unsigned v = 1; v < VISITORS; v++) {
+            size += cohorts[v] == (int)i;
+        }
+        assert_int_equal(sizes[i], size);
+        for (size_t k = 0; i + k < n; k++) {
+            uint64_t back = 0;
+            for (unsigned v = 1; v < VISITORS; v++) {
+                back += cohorts[v] == (int)i && there[v][i + k];
+            }
+            assert_int_equal(returned[i * n + k], back);
+        }
+    }
+}
+
 /* 100 days from 2026-01-01 on: clocks change in March and April. */
 static void run(struct rig *rig, unsigned seed, const char *zone, const char *later) {
     unsigned of_known[3] = {0};
@@ -219,7 +286,7 @@ static void run(struct rig *rig, unsigned seed, const char *zone, const char *la
         }
         for (unsigned i = 0; i < n; i++) {
             int64_t age = below(4) ? below(300) : below(7 * 1440);
-            add(rig, below(NAMES), below(VISITORS), age, &seq);
+            add(rig, below(NAMES), random_visitor(step), age, &seq);
         }
         for (unsigned i = 0; i < NAMES && step == 0; i++) {
             add(rig, i, 1, 0, &seq);
@@ -237,6 +304,12 @@ static void run(struct rig *rig, unsigned seed, const char *zone, const char *la
     assert_true(of_known[CB_UNKNOWN] > 0);
     if (!later) {
         compare_days(rig);
+    }
+    struct cb_zone *other;
+    assert_int_equal(cb_zones_get(model.zones, CB_STR("Asia/Tokyo"), &other), 0);
+    for (int64_t days = 1; days <= 30; days = days * 4 + 2) {
+        compare_retention(rig, model.zone, days);
+        compare_retention(rig, other, days);
     }
     rig_rebuild_is_identical(rig);
     compare(rig, 20, of_known);
