@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * A query string: single values, a route's parameters, and what from, to, tz, grain and q mean. A
+ * A query string: single values, a route's parameters, and what from, to, tz, grain and q (as a
+ * search and as a filter) mean. A
  * span that was taken lies in its bounds, is the same when it is asked for in milliseconds, and its
  * buckets cover it without a gap. A cursor that was taken is the same when it is written; any text
  * in a table can be had back, and runs in no spreadsheet. */
 #include "proto/http.h"
 #include "query/csv.h"
+#include "query/filter.h"
 #include "query/rows.h"
 #include "query/span.h"
 #include "store/words.h"
@@ -165,6 +167,37 @@ static void check_table(const char *text) {
     cb_buf_fini(&out);
 }
 
+/* What was taken as a filter is the same when it is written with its escapes. */
+static void check_filter(const char *text) {
+    struct cb_filters filters, again;
+    struct cb_param_error error = {0};
+    char written[CB_FILTERS_MAX * 2 * CB_PARAM_VALUE_MAX];
+    size_t n = 0;
+    if (cb_filters_parse(text, &filters, &error) != 0) {
+        FUZZ_CHECK(!strcmp(error.field, "filter"));
+        check_error(&error);
+        return;
+    }
+    FUZZ_CHECK(filters.n >= 1 && filters.n <= CB_FILTERS_MAX);
+    for (unsigned i = 0; i < filters.n; i++) {
+        struct cb_str value = filters.rows[i].value;
+        FUZZ_CHECK(value.len > 0 && value.len <= strlen(text));
+        n += (size_t)snprintf(written + n, sizeof written - n, "%s%s:", i ? ";" : "",
+                              cb_dim_name(filters.rows[i].dim));
+        for (size_t k = 0; k < value.len; k++) {
+            if (value.p[k] == ';' || value.p[k] == '\\')
+                written[n++] = '\\';
+            written[n++] = value.p[k];
+        }
+    }
+    written[n] = '\0';
+    FUZZ_CHECK(!strcmp(written, text));
+    FUZZ_CHECK(cb_filters_parse(written, &again, &error) == 0 && again.n == filters.n);
+    for (unsigned i = 0; i < filters.n; i++)
+        FUZZ_CHECK(again.rows[i].dim == filters.rows[i].dim &&
+                   cb_str_eq(again.rows[i].value, filters.rows[i].value));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct cb_str query = {(const char *)data, len};
     struct cb_params params;
@@ -182,8 +215,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     const char *q = cb_params_get(&params, "q");
     if (q && *q)
         check_search(q);
-    if (q)
+    if (q) {
         check_table(q);
+        check_filter(q);
+    }
     const char *cursor = cb_params_get(&params, "cursor");
     if (cursor)
         check_cursor(cursor);
