@@ -62,6 +62,7 @@ struct cb_report_ctx {
     struct cb_json_parser *parser;
     struct cb_params params;
     struct cb_span span; /* on routes that take from, to and tz */
+    bool comparing;      /* the second run for one answer, of the span that is compared with */
     int64_t now_ms;
     /* To be written. json writes into out; a report of another type writes out itself. */
     struct cb_buf *out;

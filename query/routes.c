@@ -27,19 +27,19 @@
 /* clang-format off */
 static const struct cb_route routes[] = {
     {CB_HTTP_GET, "/v1/sites/{site}/totals", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "filter", "format"}, TYPE_JSON, cb_report_totals},
+     true, {SPAN_PARAMS, "filter", "compare", "format"}, TYPE_JSON, cb_report_totals},
     {CB_HTTP_GET, "/v1/sites/{site}/timeseries", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "grain", "event", "filter", "format"}, TYPE_JSON, cb_report_series},
+     true, {SPAN_PARAMS, "grain", "event", "filter", "compare", "format"}, TYPE_JSON, cb_report_series},
     {CB_HTTP_GET, "/v1/sites/{site}/sessions", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_sessions},
+     true, {SPAN_PARAMS, "compare", "format"}, TYPE_JSON, cb_report_sessions},
     {CB_HTTP_GET, "/v1/sites/{site}/funnel", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "steps", "order", "format"}, TYPE_JSON, cb_report_funnel},
+     true, {SPAN_PARAMS, "steps", "order", "compare", "format"}, TYPE_JSON, cb_report_funnel},
     {CB_HTTP_GET, "/v1/sites/{site}/timings", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "format"}, TYPE_JSON, cb_report_timings},
+     true, {SPAN_PARAMS, "compare", "format"}, TYPE_JSON, cb_report_timings},
     {CB_HTTP_GET, "/v1/sites/{site}/triggers", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     true, {SPAN_PARAMS, "within", "format"}, TYPE_JSON, cb_report_triggers},
+     true, {SPAN_PARAMS, "within", "compare", "format"}, TYPE_JSON, cb_report_triggers},
     {CB_HTTP_GET, "/v1/sites/{site}/breakdown", CB_ROLE_VIEWER, CB_SCOPE_SITE,
-     false, {SPAN_PARAMS, "by", "event", "limit", "format"}, TYPE_JSON, cb_report_breakdown},
+     false, {SPAN_PARAMS, "by", "event", "limit", "compare", "format"}, TYPE_JSON, cb_report_breakdown},
     {CB_HTTP_GET, "/v1/sites/{site}/retention", CB_ROLE_VIEWER, CB_SCOPE_SITE,
      false, {SPAN_PARAMS, "by", "format"}, TYPE_JSON, cb_report_retention},
     {CB_HTTP_GET, "/v1/sites/{site}/visitors", CB_ROLE_OPERATOR, CB_SCOPE_SITE,
@@ -314,6 +314,38 @@ static int note_kept(struct cb_report_ctx *ctx) {
                          (long long)retained.day * DAY_MINUTES * CB_MINUTE_MS);
 }
 
+/* Runs the report. */
+static enum cb_refusal run(const struct cb_route *route, struct cb_report_ctx *ctx) {
+    enum cb_refusal refusal = route->report(ctx);
+    if (!refusal && !ctx->json.err && route->scope == CB_SCOPE_SITE)
+        ctx->json.err = note_kept(ctx);
+    return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
+}
+
+/* The same report of a second span, in the same snapshot, as the answer's member `compare`. asked:
+ * the first span, before the report widened it. */
+static enum cb_refusal compare(const struct cb_route *route, struct cb_report_ctx *ctx,
+                               const struct cb_span *asked) {
+    const char *text = cb_params_get(&ctx->params, "compare");
+    int rc = cb_span_compare(asked, text, &ctx->span, &ctx->error);
+    if (!rc && ctx->export)
+        rc = cb_param_refuse(&ctx->error, "compare",
+                             "what is counted from raw events is compared with nothing");
+    if (rc)
+        return cb_report_failed(rc);
+    ctx->comparing = true;
+    ctx->out->len--; /* the brace that closes the answer */
+    rc = cb_buf_append_str(ctx->out, cb_str_of(",\"compare\":"));
+    cb_json_init(&ctx->json, ctx->out);
+    enum cb_refusal refusal = rc ? CB_REFUSE_INTERNAL : run(route, ctx);
+    if (!refusal && ctx->export) /* of whole days the second span has none */
+        return cb_report_failed(
+            cb_param_refuse(&ctx->error, "compare",
+                            "what is compared with can only be counted from raw "
+                            "events: choose whole days"));
+    return !refusal && cb_buf_append_str(ctx->out, cb_str_of("}")) ? CB_REFUSE_INTERNAL : refusal;
+}
+
 /* *wait_s is set, and the answer is 429, where an address tried too many tokens. */
 static enum cb_refusal report(const struct cb_route *route, const struct cb_http_req *req,
                               struct cb_report_ctx *ctx, const struct captured *captured,
@@ -336,11 +368,14 @@ static enum cb_refusal report(const struct cb_route *route, const struct cb_http
         return cb_report_failed(rc);
     if (parse_format(route, ctx))
         return CB_REFUSE_BAD_REQUEST;
-    refusal = route->report(ctx);
+    struct cb_span asked = ctx->span;
+    refusal = run(route, ctx);
     cb_crash_point("query_in_report");
-    if (!refusal && !ctx->json.err && route->scope == CB_SCOPE_SITE)
-        ctx->json.err = note_kept(ctx);
-    return !refusal && ctx->json.err ? CB_REFUSE_INTERNAL : refusal;
+    if (!route->takes_span) /* the report read it */
+        asked = ctx->span;
+    if (!refusal && cb_params_get(&ctx->params, "compare"))
+        refusal = compare(route, ctx, &asked);
+    return refusal;
 }
 
 static void ctx_init(struct cb_report_ctx *ctx, const struct cb_api *api, struct cb_buf *out) {

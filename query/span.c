@@ -356,6 +356,69 @@ int cb_span_parse_in(const struct cb_params *params, const char *zone, int64_t n
     return rc;
 }
 
+/* ---- what a span is compared with ---- */
+
+/* The instant with the same local time in another year, and days later: in minutes. */
+static int64_t move(UCalendar *calendar, int64_t minute, int years, int days) {
+    int after_monday;
+    UErrorCode status = U_ZERO_ERROR;
+    struct civil c = civil_date(calendar, minute * CB_MINUTE_MS, &after_monday);
+    c.hour = ucal_get(calendar, UCAL_HOUR_OF_DAY, &status);
+    c.minute = ucal_get(calendar, UCAL_MINUTE, &status);
+    if (years != 0 && c.month == 2 && c.day == 29)
+        c.day = 28;
+    c.year += years;
+    c.day += days;
+    return floor_to(civil_to_ms(calendar, &c), CB_MINUTE_MS) / CB_MINUTE_MS;
+}
+
+/* How many local days a span reaches over: two at most more than days of 24 hours tell, since a
+ * zone may leave one out. */
+static int days_of(UCalendar *calendar, const struct cb_span *span) {
+    int days = (int)((span->to - span->from) / (24 * 60)) - 2;
+    days = days > 1 ? days : 1;
+    while (move(calendar, span->from, 0, days) < span->to)
+        days++;
+    return days;
+}
+
+static int parse_between(UCalendar *calendar, const char *text, struct cb_span *out,
+                         struct cb_param_error *error) {
+    const char *dots = strstr(text, "..");
+    char from[CB_PARAM_VALUE_MAX + 1];
+    if (!dots)
+        return cb_param_refuse(error, "compare", "compare is previous, year or FROM..TO");
+    snprintf(from, sizeof from, "%.*s", (int)(dots - text), text);
+    int rc = parse_time(calendar, "compare", from, &out->from, error);
+    return rc ? rc : parse_time(calendar, "compare", dots + 2, &out->to, error);
+}
+
+int cb_span_compare(const struct cb_span *span, const char *text, struct cb_span *out,
+                    struct cb_param_error *error) {
+    UCalendar *calendar;
+    int rc = calendar_open(span->tz, &calendar);
+    if (rc)
+        return rc;
+    *out = *span;
+    bool year = !strcmp(text, "year"), previous = !strcmp(text, "previous");
+    if (year || previous) {
+        int years = year ? -1 : 0, days = previous ? -days_of(calendar, span) : 0;
+        out->from = move(calendar, span->from, years, days);
+        out->to = move(calendar, span->to, years, days);
+        if (out->from == out->to) /* a day that the zone left out, or what the clocks skipped */
+            out->from = move(calendar, span->from, years, days - 1);
+    } else {
+        rc = parse_between(calendar, text, out, error);
+    }
+    ucal_close(calendar);
+    if (!rc && out->from < 0)
+        rc = cb_param_refuse(error, "compare", "there is nothing before 1970 to compare with");
+    if (!rc && out->from >= out->to)
+        rc = cb_param_refuse(error, "compare",
+                             "what is compared with must be a minute long at least");
+    return rc;
+}
+
 /* Appends a bound; *cap grows by doubling. */
 static int bound_add(struct cb_buckets *buckets, size_t *cap, int64_t minute) {
     if (buckets->n == *cap) {

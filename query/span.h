@@ -40,6 +40,15 @@ CB_MUST_USE int cb_span_parse(const struct cb_params *params, int64_t now_ms, st
 CB_MUST_USE int cb_span_parse_in(const struct cb_params *params, const char *zone, int64_t now_ms,
                                  struct cb_span *out, struct cb_param_error *error);
 
+/* The span that a span is compared with, by the value of `compare`:
+ *   previous  as many local days earlier as the span reaches over, at least one: what begins and
+ *             ends at midnight is put right before itself, the last hours are those of yesterday
+ *   year      the same dates and times of the year before; February 29th becomes the 28th
+ *   FROM..TO  each as from and to, in the span's zone
+ * Errors: CB_EINVAL with *error filled, CB_ENOMEM. */
+CB_MUST_USE int cb_span_compare(const struct cb_span *span, const char *text, struct cb_span *out,
+                                struct cb_param_error *error);
+
 /* Whether that is the name of an IANA zone. */
 bool cb_zone_known(const char *name);
 /* The local day of a moment, in minutes: [*from, *to). zone is one that cb_zone_known has passed.

@@ -51,6 +51,8 @@ static int find_days(struct cb_report_ctx *ctx, struct cb_site_days *out) {
 
 int cb_report_site_span(struct cb_report_ctx *ctx) {
     char zone[CB_ZONE_MAX + 1];
+    if (ctx->comparing)
+        return 0;
     int rc = cb_snapshot_zone(ctx->snapshot, ctx->site.id, zone);
     return rc ? rc
               : cb_span_parse_in(&ctx->params, cb_zone_known(zone) ? zone : "UTC", ctx->now_ms,

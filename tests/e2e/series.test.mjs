@@ -306,6 +306,58 @@ test("totals and timeseries equal a recount", async (t) => {
     }
   });
 
+  await t.test("compare", async () => {
+    const span = { from: "2026-03-27", to: "2026-04-03", tz: SITE_ZONE }; // with the day of 23 hours
+    const spans = {
+      previous: { from: "2026-03-20", to: "2026-03-27" },
+      year: { from: "2025-03-27", to: "2025-04-03" },
+      "2026-03-01..2026-03-05T12:30": { from: "2026-03-01", to: "2026-03-05T12:30" },
+    };
+    for (const report of [
+      ["totals", {}],
+      ["timeseries", {}],
+      ["timeseries", { grain: "hour", event: "onClick" }],
+      ["sessions", {}],
+      ["funnel", {}],
+      ["timings", {}],
+      ["triggers", { within: "30" }],
+      ["breakdown", { by: "page" }],
+    ])
+      for (const [value, other] of Object.entries(spans)) {
+        const [name, more] = report;
+        const both = await ask(name, { ...span, ...more, compare: value });
+        const { compare, ...own } = both;
+        assert.deepEqual(own, await ask(name, { ...span, ...more }));
+        assert.deepEqual(compare, await ask(name, { ...span, ...more, ...other }), value);
+      }
+    const { compare } = await ask("totals", {
+      from: NOW - 3 * HOUR,
+      to: NOW,
+      tz: SITE_ZONE,
+      compare: "previous",
+    });
+    assert.deepEqual([compare.from, compare.to], [NOW - 27 * HOUR, NOW - DAY]);
+    assert.equal(compare.visitors, recount(events, compare.from, compare.to).visitors);
+    const path = `/v1/sites/demo/timeseries?${new URLSearchParams(span)}&compare=previous`;
+    const table = (await api(server, `${path}&format=csv`)).text.split("\r\n");
+    assert.match(table[0], /^span,/);
+    assert.equal(table.length, 1 + 7 + 7 + 1);
+    for (const [query, field] of [
+      ["totals?compare=yesterday", "compare"],
+      ["totals?compare=2026-03-05..2026-03-01", "compare"],
+      ["totals?compare=previous&compare=year", "compare"],
+      ["totals?from=1970-01-01&to=1970-01-02&compare=previous", "compare"],
+      ["funnel?steps=page,onClick&compare=previous", "compare"],
+      [`timeseries?grain=minute&from=${NOW - HOUR}&to=${NOW}&compare=year`, "grain"],
+      ["retention?compare=previous", "compare"],
+      ["export?compare=previous", "compare"],
+    ]) {
+      const answer = await api(server, `/v1/sites/demo/${query}`);
+      assert.equal(answer.status, 400, query);
+      assert.equal(answer.json().error.field, field, query);
+    }
+  });
+
   await t.test("the views follow from the journal", async () => {
     await server.stop();
     const built = await run(["rebuild", "--data", dir]);

@@ -194,6 +194,82 @@ static void params_are_checked(void **state) {
     assert_int_equal(strlen(error.field), CB_PARAM_VALUE_MAX);
 }
 
+/* What a query's span is compared with, as minutes; or the sentence that refuses it. */
+static const char *compared(const char *query, const char *compare) {
+    static char text[256];
+    struct cb_span span, other;
+    struct cb_param_error error = {"", ""};
+    assert_int_equal(parse(query, &span, &error), 0);
+    int rc = cb_span_compare(&span, compare, &other, &error);
+    if (rc) {
+        assert_int_equal(rc, CB_EINVAL);
+        assert_string_equal(error.field, "compare");
+        assert_true(error.sentence[0] != '\0');
+        return "refused";
+    }
+    assert_string_equal(other.tz, span.tz);
+    snprintf(text, sizeof text, "%lld %lld", (long long)other.from * 60, (long long)other.to * 60);
+    return text;
+}
+
+static void assert_compared(const char *query, const char *compare, const char *as) {
+    struct cb_span span;
+    struct cb_param_error error;
+    char want[256];
+    assert_int_equal(parse(as, &span, &error), 0);
+    snprintf(want, sizeof want, "%lld %lld", (long long)span.from * 60, (long long)span.to * 60);
+    const char *got = compared(query, compare);
+    if (strcmp(got, want) != 0)
+        fail_msg("%s, %s: %s, not %s", query, compare, got, want);
+}
+
+static void spans_before(void **state) {
+    (void)state;
+    const char *athens = "from=2024-04-01&to=2024-04-08&tz=Europe/Athens";
+    /* A week of 167 hours before one of 168; dates stay dates over changes of the clocks. */
+    assert_compared(athens, "previous", "from=2024-03-25&to=2024-04-01&tz=Europe/Athens");
+    assert_compared(athens, "year", "from=2023-04-01&to=2023-04-08&tz=Europe/Athens");
+    assert_compared("from=2024-03-31&to=2024-04-01&tz=Europe/Athens", "previous",
+                    "from=2024-03-30&to=2024-03-31&tz=Europe/Athens");
+    assert_compared("from=2023-10-29&to=2023-10-30&tz=Europe/Athens", "previous",
+                    "from=2023-10-28&to=2023-10-29&tz=Europe/Athens");
+    assert_compared("from=2024-04-07&to=2024-04-08&tz=Australia/Lord_Howe", "previous",
+                    "from=2024-04-06&to=2024-04-07&tz=Australia/Lord_Howe");
+    /* Part of a day: the same of the day before. Days that are not over: as much of those before.
+     */
+    assert_compared("from=2024-05-02T13:00&to=2024-05-02T15:30", "previous",
+                    "from=2024-05-01T13:00&to=2024-05-01T15:30");
+    assert_compared("from=2024-05-01&to=2024-05-03T15:30", "previous",
+                    "from=2024-04-28&to=2024-04-30T15:30");
+    /* The hour that the clocks leave out. */
+    assert_compared("from=2024-04-01T03:00&to=2024-04-01T05:00&tz=Europe/Athens", "previous",
+                    "from=2024-03-31T04:00&to=2024-03-31T05:00&tz=Europe/Athens");
+    assert_compared("from=2011-12-31&to=2012-01-01&tz=Pacific/Apia", "previous",
+                    "from=2011-12-29&to=2011-12-31&tz=Pacific/Apia");
+    assert_compared("from=2024-02-29&to=2024-03-01", "year", "from=2023-02-28&to=2023-03-01");
+    assert_compared("from=2024-02-28&to=2024-03-02", "year", "from=2023-02-28&to=2023-03-02");
+    assert_compared(athens, "2024-01-01..2024-01-03",
+                    "from=2024-01-01&to=2024-01-03&tz=Europe/Athens");
+    assert_compared(athens, "1704067200000..2024-01-03T00:00Z",
+                    "from=1704067200000&to=2024-01-03T00:00Z&tz=Europe/Athens");
+    static const char *const bad[] = {"",
+                                      "PREVIOUS",
+                                      "last year",
+                                      "2024-01-01",
+                                      "..",
+                                      "2024-01-01..",
+                                      "..2024-01-01",
+                                      "a..b",
+                                      "2024-01-02..2024-01-01",
+                                      "1..2",
+                                      "2024-01-01..2024-01-03..2024-01-04"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_string_equal(compared(athens, bad[i]), "refused");
+    assert_string_equal(compared("from=1970-01-02&to=1970-01-04", "previous"), "refused");
+    assert_string_equal(compared("from=1970-06-02&to=1970-06-04", "year"), "refused");
+    assert_string_equal(compared("from=0&to=9999-12-31", "previous"), "refused");
+}
+
 static void cut(const char *query, struct cb_buckets *buckets) {
     struct cb_params params;
     struct cb_param_error error = {"", ""};
@@ -338,6 +414,7 @@ int main(void) {
         cmocka_unit_test(hostile_times_are_refused),
         cmocka_unit_test(from_lies_before_to),
         cmocka_unit_test(params_are_checked),
+        cmocka_unit_test(spans_before),
         cmocka_unit_test(days_have_23_to_25_hours),
         cmocka_unit_test(hours_follow_the_local_clock),
         cmocka_unit_test(the_first_bucket_begins_in_the_calendar),
