@@ -198,6 +198,22 @@ static void check_filter(const char *text) {
                    cb_str_eq(again.rows[i].value, filters.rows[i].value));
 }
 
+/* What a span is compared with is a span of the same zone, or refused by name. */
+static void check_compare(const struct cb_span *span, const char *text) {
+    struct cb_span other;
+    struct cb_param_error error = {0};
+    int rc = cb_span_compare(span, text, &other, &error);
+    if (rc != 0) {
+        FUZZ_CHECK(rc == CB_EINVAL && !strcmp(error.field, "compare"));
+        check_error(&error);
+        return;
+    }
+    FUZZ_CHECK(other.from >= 0 && other.from < other.to && other.to <= MINUTE_LAST);
+    FUZZ_CHECK(!strcmp(other.tz, span->tz));
+    if (!strcmp(text, "previous"))
+        FUZZ_CHECK(other.from < span->from && other.to < span->to);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct cb_str query = {(const char *)data, len};
     struct cb_params params;
@@ -230,6 +246,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     }
     FUZZ_CHECK(span.from >= 0 && span.from < span.to && span.to <= MINUTE_LAST);
     ask_again(&span);
+    check_compare(&span, "previous");
+    check_compare(&span, "year");
+    if (q)
+        check_compare(&span, q);
     rc = cb_grain_parse(&params, &grain, &error);
     if (rc != 0)
         check_error(&error);
