@@ -36,12 +36,30 @@ static void mask_props(char *data, struct cb_str props) {
     }
 }
 
-/* Puts the pseudonym in the place of a key, which stands once in these bytes. */
+/* Whether a value of CB_VISITOR_BYTES bytes begins at p: behind the head of such a bin, of any
+ * width. */
+static bool is_bin(const char *from, const char *p) {
+    static const struct cb_str heads[] = {CB_STR("\xc4\x10"), CB_STR("\xc5\x00\x10"),
+                                          CB_STR("\xc6\x00\x00\x00\x10")};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t len = heads[i].len;
+        if ((size_t)(p - from) >= len && memcmp(p - len, heads[i].p, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Puts the pseudonym in the place of a key, the first value in these bytes that is it. */
 static void mask_key(char *data, const char *from, size_t len, const uint8_t *visitor,
                      const struct cb_mask *mask) {
-    const char *at = memmem(from, len, visitor, CB_VISITOR_BYTES);
-    if (at) {
-        memcpy(data + (at - data), mask->pseudonym, CB_VISITOR_BYTES);
+    const char *at = from;
+    while ((at = memmem(at, len - (size_t)(at - from), visitor, CB_VISITOR_BYTES)) != NULL) {
+        if (is_bin(from, at)) {
+            memcpy(data + (at - data), mask->pseudonym, CB_VISITOR_BYTES);
+            return;
+        }
+        at++;
     }
 }
 

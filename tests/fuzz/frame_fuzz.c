@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A frame from anyone who reaches the socket: cb_frame_decode, the full walk, and the same content
  * built anew. What was decoded is sound, its sums match, and it survives another turn. */
+#include "proto/frame_mask.h"
 #include "tests/fuzz/frame_rig.h"
 
 static struct cb_frame_builder builder;
@@ -61,6 +62,41 @@ static void rebuild(const struct cb_frame *frame, const struct frame_sum *expect
         frame_seal_check(&builder, expected);
 }
 
+static bool same_events(const struct frame_sum *a, const struct frame_sum *b) {
+    return a->n_events == b->n_events && a->n_numbered == b->n_numbered &&
+           a->n_summed == b->n_summed;
+}
+
+/* The first visitor is taken out: what is left is a frame of the same length and sums, without the
+ * key, and masking it again changes nothing. */
+static void mask_first(const uint8_t *data, size_t len, const struct cb_frame *frame,
+                       const struct frame_sum *expected) {
+    static struct cb_frame masked;
+    struct cb_frame_walk walk;
+    struct cb_envelope envelope = {.has_visitor = false};
+    struct cb_reject reject;
+    struct cb_mask mask = {.pseudonym = {0xfe}};
+    enum cb_frame_item item;
+    bool changed;
+    cb_frame_walk_init(&walk, frame);
+    while ((item = cb_frame_walk_next(&walk, &envelope, &reject)) != CB_ITEM_END)
+        if (item == CB_ITEM_ENVELOPE && envelope.has_visitor)
+            break;
+    if (item == CB_ITEM_END)
+        return;
+    mask.site = envelope.site;
+    cb_visitor_tag(envelope.visitor, mask.tag);
+    char *copy = malloc(len);
+    FUZZ_CHECK(copy);
+    memcpy(copy, data, len);
+    FUZZ_CHECK(cb_frame_mask(copy, len, &masked, &mask, &changed) == 0 && changed);
+    FUZZ_CHECK(cb_frame_decode(copy, len, &masked) == 0);
+    struct frame_sum sum = frame_walk(&masked);
+    FUZZ_CHECK(same_events(&sum, expected));
+    FUZZ_CHECK(cb_frame_mask(copy, len, &masked, &mask, &changed) == 0 && !changed);
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     static struct cb_frame frame;
     uint64_t sender = 0, number = 0;
@@ -81,5 +117,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     struct frame_sum sum = frame_walk(&frame);
     skip_events(&frame, &sum);
     rebuild(&frame, &sum);
+    mask_first(data, len, &frame, &sum);
     return 0;
 }

@@ -156,6 +156,9 @@ static void each_socket_takes_its_own(void **state) {
     (void)state;
     memset(token.token, 7, sizeof(token.token));
     assert_int_equal(send_to(&places.frames, &token, 1).result, CB_UPLINK_REFUSED);
+    /* What only the store writes, whoever sends it. */
+    struct cb_control swept = {.op = CB_CONTROL_SWEPT, .made_ms = 1, .site = CB_STR("demo")};
+    assert_int_equal(send_to(&places.controls[0], &swept, 1).result, CB_UPLINK_REFUSED);
     assert_int_equal(send_to(&places.controls[0], NULL, 1).result, CB_UPLINK_REFUSED);
     assert_int_equal(send_to(&places.frames, NULL, 1).result, CB_UPLINK_OK);
     assert_int_equal(cb_reader_borrow(store, &reader), 0);

@@ -503,6 +503,22 @@ static void test_mask(void **state) {
     assert_non_null(memmem(wire.data, wire.len, "kept", 4));
     assert_non_null(memmem(wire.data, wire.len, mask.pseudonym, CB_VISITOR_BYTES));
     assert_non_null(memmem(wire.data, wire.len, key, CB_VISITOR_BYTES));
+    /* A key that looks like the head of its own value. */
+    struct cb_envelope odd = rig_envelope("demo", 1, 1, t0);
+    struct cb_event page = rig_event(1, "page");
+    struct cb_mask odd_mask = {.site = CB_STR("demo"), .pseudonym = {0xdd}};
+    struct cb_buf odd_wire;
+    for (unsigned i = 0; i < CB_VISITOR_BYTES; i++) {
+        odd.visitor[i] = i % 2 ? 0x10 : 0xc4;
+    }
+    cb_visitor_tag(odd.visitor, odd_mask.tag);
+    cb_buf_init(&odd_wire, CB_FRAME_MAX);
+    assert_int_equal(cb_frame_builder_add(&rig->builder, &odd, &page, 1), 0);
+    assert_int_equal(cb_frame_builder_seal(&rig->builder, 1, 1, &odd_wire), 0);
+    cb_frame_builder_clear(&rig->builder);
+    assert_int_equal(cb_frame_mask(odd_wire.data, odd_wire.len, &frame, &odd_mask, &changed), 0);
+    assert_null(memmem(odd_wire.data, odd_wire.len, odd.visitor, CB_VISITOR_BYTES));
+    cb_buf_fini(&odd_wire);
     /* What is masked stays as it is. */
     char *again = malloc(wire.len);
     memcpy(again, wire.data, wire.len);
