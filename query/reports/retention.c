@@ -87,7 +87,7 @@ static int write_answer(struct cb_report_ctx *ctx, size_t by, const struct cb_bu
 
 enum cb_refusal cb_report_retention(struct cb_report_ctx *ctx) {
     struct cb_buckets buckets;
-    size_t by;
+    size_t by = 0;
     int rc = cb_report_site_span(ctx);
     if (!rc)
         rc = parse_by(ctx, &by);

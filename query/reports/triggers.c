@@ -72,7 +72,7 @@ enum cb_refusal cb_report_triggers(struct cb_report_ctx *ctx) {
     struct cb_json *json = &ctx->json;
     struct cb_trigger_sums *sums;
     size_t n;
-    unsigned within;
+    unsigned within = 0;
     int rc = parse_within(ctx, &within);
     if (rc)
         return cb_report_failed(rc);
