@@ -95,9 +95,10 @@ test("three times the map goes through it, each event counted", async (t) => {
   assert.ok(trimmed > 0);
   assert.ok(statSync(join(dir, "journal", "data.mdb")).size <= 16 * MB);
   // What is kept can be read, from its first row on; what is gone is said to be gone.
+  const first = await metric(server, "chatbeacon_journal_first_position"); // more may go meanwhile
   const rows = await exportOf(server, "demo");
   assert.ok(rows.length > 0 && rows.length < acked, `${rows.length} rows`);
-  assert.ok(rows[0].position >= (await metric(server, "chatbeacon_journal_first_position")));
+  assert.ok(rows[0].position >= first);
   const old = await api(server, "/v1/sites/demo/export?cursor=1-0");
   assert.equal(old.status, 410);
   assert.equal(old.json().error.code, "gone");
