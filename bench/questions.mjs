@@ -151,4 +151,28 @@ export const QUESTIONS = [
       return found.map(([id, shown, opened]) => [id, number(shown), number(opened)]).sort();
     },
   },
+  {
+    name: "retention by day, 30 days",
+    days: 30,
+    path: "retention?by=day",
+    ours: ({ cohorts }) => cohorts.map(({ t, size, returned }) => [t, size, returned]),
+    async theirs(rows, where, { site, from, to }) {
+      const found = new Map();
+      for (const [day, after, visitors] of await rows(
+        `SELECT toUInt32(toStartOfDay(first)) AS day, intDiv(toUInt32(toStartOfDay(at)) - day, 86400) AS after, uniqExact(visitor)
+         FROM (SELECT visitor, at, first FROM events ANY INNER JOIN
+           (SELECT visitor, min(at) AS first FROM events WHERE site = ${site} GROUP BY visitor) USING visitor WHERE ${where})
+         WHERE day >= ${from / 1000} GROUP BY day, after`,
+      ))
+        found.set(`${day * 1000} ${after}`, number(visitors));
+      const cohorts = [];
+      for (let t = from; t < to; t += DAY) {
+        const returned = [];
+        for (let after = 0; t + after * DAY < to; after++)
+          returned.push(found.get(`${t} ${after}`) ?? 0);
+        cohorts.push([t, returned[0], returned]);
+      }
+      return cohorts;
+    },
+  },
 ];

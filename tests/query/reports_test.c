@@ -88,8 +88,8 @@ static int setup(void **state) {
 /* Runs a report for demo, or as the balance of a token's site; the caller frees *text. */
 static enum cb_refusal run(cb_report_fn *report, const char *query, const char *token_site,
                            const char *visitor, char **text, char *field) {
-    static const char *const allowed[] = {"from",   "to",    "tz", "grain",  "event",
-                                          "cursor", "limit", "q",  "format", "by", NULL};
+    static const char *const allowed[] = {"from",  "to", "tz",     "grain", "event", "cursor",
+                                          "limit", "q",  "format", "by",    NULL};
     struct cb_buf out;
     struct cb_report_ctx ctx = {.reader = &reader,
                                 .site_name = CB_STR("demo"),
