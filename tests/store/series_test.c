@@ -5,6 +5,7 @@
 #include "tests/store/rig.h"
 
 #include "store/rows.h"
+#include "store/sweep.h"
 
 enum { EVENTS_MAX = 8000, NAMES = 3, VISITORS = 60, MINUTE = 60000 };
 static const int64_t day_ms = 86400000;
@@ -415,6 +416,33 @@ static void many(void **state) {
     cb_zones_destroy(&model.zones);
 }
 
+/* What begins to go is no longer read, also while rows of it are left. */
+static void sweep_in_steps(void **state) {
+    struct rig *rig = *state;
+    const int64_t minute = now_minute(), day = minute / 1440 + 3;
+    bool done = false;
+    for (unsigned i = 0; i < 60; i++) {
+        rig_add(rig, "demo", 1, 1, (minute + i) * MINUTE, i + 1, "page");
+    }
+    rig_fold(rig);
+    const uint64_t before = rows_of(rig, CB_TABLE_MINUTES, NULL);
+    struct cb_kept kept = {0};
+    for (unsigned steps = 0; kept.minutes_from < (day - 2) * 1440; steps++) {
+        struct cb_snapshot *snapshot;
+        assert_true(steps < 100 && !done);
+        assert_int_equal(cb_views_begin(rig->views), 0);
+        assert_int_equal(cb_sweep_step(rig->views, (uint32_t)day, 10, &done), 0);
+        assert_int_equal(cb_views_commit(rig->views, 1), 0);
+        assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+        assert_int_equal(cb_snapshot_kept(snapshot, &kept), 0);
+        cb_snapshot_end(&snapshot);
+        uint64_t left = rows_of(rig, CB_TABLE_MINUTES, NULL);
+        assert_true(left > 0);
+        assert_true((left == before) == (kept.minutes_from < (day - 2) * 1440));
+    }
+    assert_false(done);
+}
+
 /* Ranges of thousands of years are a few seeks, and rows that cannot be are damage. */
 static void bounds_and_damage(void **state) {
     struct rig *rig = *state;
@@ -474,6 +502,7 @@ int main(void) {
         RIG_STOPPED_TEST(kathmandu_then_new_york),
         RIG_STOPPED_TEST(chatham_then_utc),
         RIG_STOPPED_TEST(many),
+        RIG_STOPPED_TEST(sweep_in_steps),
         RIG_STOPPED_TEST(bounds_and_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
