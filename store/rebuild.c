@@ -199,7 +199,8 @@ int cb_rebuild(const struct cb_opts *opts, FILE *out, char **sentence) {
                                     cb_err_text(rc));
 }
 
-/* Whether records from behind that position on may differ from what other views were folded from. */
+/* Whether records from behind that position on may differ from what other views were folded from.
+ */
 static bool was_rewritten(const struct cb_opts *opts, uint64_t position) {
     struct cb_base base;
     return cb_eraser_under_way(opts->data) && cb_base_newest(opts->data, &base) == 0 &&
