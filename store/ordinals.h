@@ -3,8 +3,8 @@
  * as they stand on disk. So a row of a bitmap costs 128 words to take in, and counting what two
  * sets share as many; a clear costs what was touched.
  *
- * Roaring was refused: it takes a bitmap in one ordinal at a time, 160 ms for 90 days of 250,000 of
- * 1 M visitors where this takes 0.5. One owner. */
+ * Roaring was refused: it takes a bitmap in one ordinal at a time, 16 ms for 9 days of 250,000 of
+ * 1 M visitors, where this takes 0.5 for 90. One owner. */
 #ifndef CB_STORE_ORDINALS_H
 #define CB_STORE_ORDINALS_H
 
