@@ -7,12 +7,22 @@ const ANSWER_MS = 5000;
 /** @typedef {import("./trigger.js").Rule} Rule */
 /** @typedef {import("./texts.js").Texts} Texts */
 /**
+ * @typedef {object} Settings what the owner set for the site's pages, as it came: whoever uses one
+ *   checks it. A setting that was never set is not there.
+ * @property {{l1?: Partial<Texts>, l2?: Partial<Texts>}} [texts]
+ * @property {string[]} [l2_languages] visitors whose browser speaks one of these get l2
+ * @property {string} [position] bottom-right, bottom-left, top-right, top-left
+ * @property {string} [colour] #rrggbb
+ * @property {{field: string, required?: boolean}[]} [form] the form before a chat
+ * @property {boolean} [hide_when_offline]
+ */
+/**
  * @typedef {object} Boot
  * @property {"online" | "offline"} status
  * @property {Record<string, string>} visitor the fields
  * @property {boolean} erased the visitor was erased: the id is not to be used any more
  * @property {Rule[]} triggers
- * @property {{l1?: Partial<Texts>, l2?: Partial<Texts>}} texts
+ * @property {Settings} settings
  */
 
 /**
@@ -31,7 +41,7 @@ function checked(answer) {
     visitor,
     erased: answer?.erased === true,
     triggers: Array.isArray(answer?.triggers) ? answer.triggers : [],
-    texts: answer?.texts ?? {},
+    settings: answer ?? {},
   };
 }
 

@@ -3,27 +3,35 @@
 // an event and a callback, whoever caused it.
 import { pieces } from "./beacon.js";
 import { createPanel } from "./panel.js";
-import { textsOf } from "./texts.js";
 
 /** @typedef {ReturnType<typeof createChat>} Chat */
+/** @typedef {import("./delivery.js").Outcome} Outcome */
+/**
+ * @typedef {object} Visitor the fields of the visitor, for the form before a chat
+ * @property {(key: string) => string | undefined} get
+ * @property {(key: string, value: string, done: (outcome: Outcome) => void, source: string) => void} set
+ */
 
 /**
  * @param {import("./beacon.js").Beacon} beacon
  * @param {import("./listeners.js").Listeners} listeners
+ * @param {Visitor} visitor
  */
-export function createChat(beacon, listeners) {
-  let ready = false; // in the page
-  let shown = true;
+export function createChat(beacon, listeners, visitor) {
+  /** @type {import("./panel.js").Panel | undefined} */
+  let panel;
+  let shown = true; // as the page wants it
   let open = false;
-  let wantsOpen = false; // takes effect when shown
+  let wantsOpen = false; // takes effect when it is seen
   let writing = false;
-  let language = "l1";
-  /** @type {import("./boot.js").Boot["texts"]} */
+  let language = "";
+  /** @type {import("./boot.js").Settings} */
   let settings = {};
   /** @type {"online" | "offline" | undefined} */
   let status;
 
-  const panel = createPanel({
+  /** @type {import("./panel.js").Actions} */
+  const actions = {
     click() {
       happened("onClick");
       setOpen(!open, true);
@@ -38,15 +46,25 @@ export function createChat(beacon, listeners) {
       writing = false;
       const parts = pieces(text);
       let waiting = parts.length;
-      let ok = true;
-      for (const part of parts) {
+      parts.forEach((part, i) => {
         beacon.record("message", { props: { text: part } }, (outcome) => {
-          ok &&= outcome.ok;
-          if (--waiting === 0) settled(ok);
+          if (outcome.ok) parts[i] = "";
+          // Another page of this browser sends it, and its answer will not be seen here.
+          else if (outcome.code === "handed_over") return;
+          if (--waiting === 0) settled(parts.join(""));
         });
-      }
+      });
     },
-  });
+    field: (key) => visitor.get(key) ?? "",
+    setField(key, value, settled) {
+      visitor.set(
+        key,
+        value,
+        (outcome) => settled(outcome.ok || outcome.code === "handed_over"),
+        "form",
+      );
+    },
+  };
 
   /**
    * @param {string} name
@@ -58,46 +76,51 @@ export function createChat(beacon, listeners) {
     listeners.emit(name, detail);
   }
 
+  /** Whether the visitor may see it. */
+  const seen = () => shown && !(settings.hide_when_offline === true && status !== "online");
+
   /**
    * @param {boolean} wanted
    * @param {boolean} byPerson
    */
   function setOpen(wanted, byPerson) {
     wantsOpen = wanted;
-    if (open === wanted || !ready || (wanted && !shown)) return;
+    if (open === wanted || !panel || (wanted && !seen())) return;
     open = wanted;
     panel.open(open, byPerson);
     happened(open ? "onMaximize" : "onMinimize");
   }
 
   function update() {
-    panel.update(textsOf(settings, language), status === "online");
+    show(seen());
+    setOpen(wantsOpen, false);
   }
 
-  /** @param {boolean} wanted */
-  function setShown(wanted) {
-    shown = wanted;
-    panel.show(shown && ready);
-    if (shown) setOpen(wantsOpen, false);
+  /** @param {boolean} visible */
+  function show(visible) {
+    panel?.update({ settings, language, online: status === "online", shown: visible });
   }
 
-  update();
   return {
     happened,
     status: () => status,
     /** Whether something may be said to the visitor unasked. */
-    mayInterrupt: () => ready && shown && status === "online",
+    mayInterrupt: () => !!panel && seen() && status === "online",
     /** @param {boolean} wanted */
     setOpen: (wanted) => setOpen(wanted, false),
-    setShown,
-    /** @param {string} wanted */
+    /** @param {boolean} wanted */
+    setShown(wanted) {
+      shown = wanted;
+      update();
+    },
+    /** @param {string} wanted l1, l2, or the code of a language; "" goes by the browser's */
     setLanguage(wanted) {
       language = wanted;
       update();
     },
     /**
      * @param {"online" | "offline"} newStatus
-     * @param {import("./boot.js").Boot["texts"]} newSettings
+     * @param {import("./boot.js").Settings} newSettings
      */
     configure(newStatus, newSettings) {
       status = newStatus;
@@ -106,18 +129,22 @@ export function createChat(beacon, listeners) {
     },
     /**
      * Puts the chat into the page: it is loaded. What the page asked for until now takes effect.
+     * Comes after the first configure().
      * @param {import("./beacon.js").Props} props of the event
      */
     attach(props) {
-      panel.attach();
-      ready = true;
-      panel.show(shown);
+      panel = createPanel(actions);
+      show(false); // until the page, which may want to hide it, has heard of it
       happened("onWebChatLoaded", props);
-      setShown(shown);
+      update();
     },
-    /** @param {string} text */
-    say(text) {
-      panel.say(text, textsOf(settings, language).agent);
+    /**
+     * Says something that the visitor did not write; only when mayInterrupt.
+     * @param {string} text
+     * @param {string} [agent] who says it; unless given, the one of the settings
+     */
+    say(text, agent) {
+      panel?.say(text, agent);
     },
   };
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 // panel.js: the launcher and the chat panel, in a shadow root at the end of the page's body.
 //
-// It only shows and tells: what a click means is decided by whoever handed in the actions. Text
-// reaches the page by textContent alone.
+// It only shows and tells: what a click means is decided by whoever handed in the actions. Nothing
+// here moves the page's content, and nothing takes the focus before the visitor asks for the chat.
+import { direct, element, icon } from "./element.js";
+import { createForm } from "./form.js";
 import style from "./panel.css" with { type: "text" };
-
-const ICONS = {
-  chat: "M21 11.5a8.4 8.4 0 0 1-12 7.6L3.5 20.5 5 15.6A8.4 8.4 0 1 1 21 11.5ZM8.5 11.5h.01M12.5 11.5h.01M16.5 11.5h.01",
-  down: "m6 9.5 6 6 6-6",
-  face: "M4 13v-1a8 8 0 0 1 16 0v1M4 13h3v6H6a2 2 0 0 1-2-2v-4Zm16 0h-3v6h1a2 2 0 0 0 2-2v-4Zm-2 6a4 4 0 0 1-4 2.5h-1.5",
-  send: "M4.5 12h7M4.5 12 3 4.5 21 12 3 19.5 4.5 12Z",
-};
+import { directionOf, textsOf } from "./texts.js";
 
 /** @typedef {import("./texts.js").Texts} Texts */
 /** @typedef {ReturnType<typeof createPanel>} Panel */
@@ -19,33 +15,22 @@ const ICONS = {
  * @property {() => void} click on the launcher
  * @property {() => void} minimize
  * @property {() => void} write the visitor changed the text that is being written
- * @property {(text: string, settled: (ok: boolean) => void) => void} send
+ * @property {(text: string, settled: (missing: string) => void) => void} send settled is told what
+ *   of the text could not be left: "" when all of it is on the server's disk
+ * @property {(key: string) => string} field a field of the visitor
+ * @property {(key: string, value: string, settled: (ok: boolean) => void) => void} setField
  */
-
 /**
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, string>} attributes
- * @param {(Node | string)[]} children
- * @returns {HTMLElementTagNameMap[K]}
+ * @typedef {object} State
+ * @property {import("./boot.js").Settings} settings
+ * @property {string} language see textsOf
+ * @property {boolean} online
+ * @property {boolean} shown
  */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
-/** @param {keyof typeof ICONS} name */
-function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(svg.namespaceURI, "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
-}
+const ASIDE_MS = 250; // after the panel opens by itself, it speaks
+const HIGHEST = 132; // pixels of the box in which a message is written
+const FULL_SCREEN = "(max-width: 480px)"; // as in panel.css
 
 /** @param {ShadowRoot} root */
 function addStyle(root) {
@@ -59,37 +44,55 @@ function addStyle(root) {
   }
 }
 
+/**
+ * How light a colour is (WCAG 2, relative luminance): 0 to 1.
+ * @param {string} colour #rrggbb
+ */
+function luminance(colour) {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/**
+ * Live regions are read out whenever they are written to: not for nothing.
+ * @param {Element} place
+ * @param {string} text
+ */
+function put(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
 /** @param {Actions} actions */
 export function createPanel(actions) {
   const host = element("div", { "data-chatbeacon": "" });
   const root = host.attachShadow({ mode: "open" });
   addStyle(root);
 
-  const title = element("h2", { id: "title" });
-  const statusText = element("span");
   const dot = () => element("span", { class: "dot" });
+  const title = element("h2", { id: "title", dir: "auto" });
+  const status = element("div", { class: "status", role: "status" });
   const close = element("button", { class: "close", type: "button" }, icon("down"));
-  const log = element("div", { class: "log", role: "log", "aria-live": "polite", tabindex: "0" });
-  const input = element("textarea", { rows: "1", dir: "auto", maxlength: "4000" });
+  const log = element("div", { class: "log", role: "log" });
+  const ask = createForm(actions, arrange);
+  const body = element("div", { class: "body", role: "group", tabindex: "0" }, log, ask.form);
+  const input = element("textarea", { rows: "1", maxlength: "4000", enterkeyhint: "send" });
   const send = element("button", { class: "send", type: "submit" }, icon("send"));
-  const form = element("form", {}, input, send);
+  const write = element("form", { class: "write" }, input, send);
   const panel = element(
     "section",
-    { class: "panel", id: "panel", role: "dialog", "aria-labelledby": "title" },
+    { class: "panel", id: "panel", role: "dialog", tabindex: "-1", "aria-labelledby": "title" },
     element(
       "header",
       {},
-      element("div", { class: "face" }, icon("face")),
-      element(
-        "div",
-        { class: "who" },
-        title,
-        element("div", { class: "status" }, dot(), statusText),
-      ),
+      element("div", { class: "face" }, icon("person"), dot()),
+      element("div", { class: "who" }, title, status),
       close,
     ),
-    log,
-    form,
+    body,
+    write,
   );
   const launcher = element("button", {
     class: "launcher",
@@ -102,39 +105,128 @@ export function createPanel(actions) {
   host.hidden = true;
   root.append(frame);
 
+  /** @type {State} */
+  let state;
   /** @type {Texts} */
   let texts;
-  let online = false;
-  /** @type {HTMLElement | undefined} */
-  let greeting;
+  let begun = false; // a message: the form no longer comes in between
+  /** @type {(() => void)[]} write a message's words, again when the language changes */
+  const labels = [];
+  add(
+    false,
+    () => (state.online ? texts.welcome : texts.away),
+    () => "",
+  );
 
   /**
-   * @param {string} text
+   * Adds a message to the log.
    * @param {boolean} mine
-   * @param {string} [by] who speaks
+   * @param {() => string} text
+   * @param {() => string} note what stands below it
    */
-  function addMessage(text, mine, by) {
-    const note = element("div", { class: "note", dir: "auto" });
+  function add(mine, text, note) {
     const bubble = element("div", { class: "text", dir: "auto" });
-    bubble.textContent = text;
-    note.textContent = by ?? "";
-    const message = element("div", { class: mine ? "message mine" : "message" }, bubble, note);
+    const line = element("span", { dir: "auto" });
+    const foot = element("div", { class: "note" }, line);
+    const message = element("div", { class: mine ? "message mine" : "message" }, bubble, foot);
+    const label = () => {
+      put(bubble, text());
+      put(line, note());
+    };
+    labels.push(label);
+    if (texts) label();
     log.append(message);
-    log.scrollTop = log.scrollHeight;
-    return { message, bubble, note };
+    toEnd();
+    return { message, foot, label };
+  }
+
+  function toEnd() {
+    body.scrollTop = body.scrollHeight;
   }
 
   function grow() {
+    direct(input);
     input.style.height = "auto";
-    input.style.height = `${Math.min(132, Math.max(44, input.scrollHeight + 2))}px`;
+    input.style.height = `${Math.min(HIGHEST, input.scrollHeight)}px`;
     send.disabled = !input.value.trim();
+  }
+
+  /**
+   * Leaves a message, and says what became of it: only the server's word counts.
+   * @param {string} text
+   */
+  function leave(text) {
+    /** @type {"sending" | "sent" | "failed"} */
+    let fate = "sending";
+    let missing = text;
+    const { message, foot, label } = add(
+      true,
+      () => text,
+      () => texts[fate],
+    );
+    const again = element("button", { class: "again", type: "button" });
+    labels.push(() => put(again, texts.retry));
+    const attempt = () =>
+      actions.send(missing, (rest) => {
+        missing = rest;
+        tell(rest ? "failed" : "sent");
+      });
+    /** @param {"sending" | "sent" | "failed"} news */
+    function tell(news) {
+      fate = news;
+      label();
+      put(again, texts.retry);
+      message.classList.toggle("failed", news === "failed");
+      if (news === "failed") foot.append(again);
+      else again.remove();
+      toEnd();
+    }
+    again.addEventListener("click", () => {
+      tell("sending");
+      input.focus(); // the button is gone
+      attempt();
+    });
+    attempt();
+  }
+
+  /** The form or the box to write in: whichever it is the time for. */
+  function arrange() {
+    const asking = ask.wanted(begun);
+    const had = root.activeElement;
+    ask.form.hidden = !asking;
+    write.hidden = asking;
+    body.classList.toggle("asking", asking);
+    if (had && (asking ? write : ask.form).contains(had)) first().focus();
+    grow();
+  }
+
+  /** Where a person begins; but on a touch screen the keyboard would cover what there is to read. */
+  function first() {
+    if (panel.hidden || matchMedia("(pointer: coarse)").matches) return panel;
+    return write.hidden ? ask.first() : input;
+  }
+
+  /** While the panel fills the screen, Tab stays in it: the page behind is not to be seen. */
+  function keepFocus(/** @type {KeyboardEvent} */ event) {
+    if (!matchMedia(FULL_SCREEN).matches) return;
+    const stops = [
+      .../** @type {NodeListOf<HTMLElement>} */ (
+        panel.querySelectorAll("button:enabled, input, textarea, [tabindex='0']")
+      ),
+    ].filter((stop) => stop.getClientRects().length);
+    const [from, to] = event.shiftKey ? [0, stops.length - 1] : [stops.length - 1, 0];
+    const at = root.activeElement;
+    if (at !== stops[from] && !(at === panel && event.shiftKey)) return;
+    event.preventDefault();
+    stops[to].focus();
   }
 
   launcher.addEventListener("click", actions.click);
   close.addEventListener("click", actions.minimize);
-  panel.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing) return;
-    actions.minimize();
+  frame.addEventListener("keydown", (event) => {
+    if (event.isComposing || panel.hidden) return;
+    if (event.key === "Escape") actions.minimize();
+    if (event.key === "Tab") keepFocus(event);
   });
   // The page's shortcuts would take these keys for its own: the event seems to come from a plain div.
   for (const type of ["keydown", "keypress", "keyup"]) {
@@ -142,65 +234,82 @@ export function createPanel(actions) {
   }
   input.addEventListener("input", () => {
     grow();
-    if (input.value.trim()) actions.write();
+    if (!input.value.trim()) return;
+    begun = true;
+    actions.write();
   });
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    form.requestSubmit();
+    write.requestSubmit();
   });
-  form.addEventListener("submit", (event) => {
+  write.addEventListener("submit", (event) => {
     event.preventDefault();
     const text = input.value.trim();
     if (!text) return;
     input.value = "";
     grow();
     input.focus();
-    const { message, note } = addMessage(text, true, texts.sending);
-    actions.send(text, (ok) => {
-      note.textContent = ok ? texts.sent : texts.failed;
-      message.classList.toggle("failed", !ok);
-    });
+    leave(text);
   });
 
+  // A keyboard on the screen covers the page's lower part: the panel keeps to what is left.
+  const view = window.visualViewport;
+  function fit() {
+    if (!view || view.scale > 1.01) return; // enlarged by two fingers: leave it where it is
+    frame.style.setProperty("--top", `${view.offsetTop}px`);
+    frame.style.setProperty("--height", `${view.height}px`);
+  }
+  view?.addEventListener("resize", fit);
+  view?.addEventListener("scroll", fit);
+
   function render() {
-    const { lang } = texts;
-    frame.lang = lang;
-    title.textContent = texts.title;
+    const { settings, online } = state;
+    const way = directionOf(texts);
+    const open = !panel.hidden;
+    const [vertical, side] = /^(top|bottom)-(left|right)$/
+      .exec(String(settings.position))
+      ?.slice(1) ?? [
+      "bottom",
+      [way, getComputedStyle(document.body).direction].includes("rtl") ? "left" : "right",
+    ];
+    frame.className = `${vertical} ${side} ${online ? "online" : ""} ${open ? "open" : ""}`;
+    frame.lang = texts.lang;
+    frame.dir = way;
+    const colour = /^#[0-9a-f]{6}$/i.test(String(settings.colour)) ? settings.colour : undefined;
+    const light = colour && luminance(colour) > 0.179; // where black is easier to read than white
+    for (const [name, value] of Object.entries({
+      "--accent": colour,
+      "--on-accent": colour && (light ? "#000" : "#fff"),
+    })) {
+      if (value) frame.style.setProperty(name, value);
+      else frame.style.removeProperty(name);
+    }
+
+    put(title, texts.title);
+    put(status, online ? texts.online : texts.offline);
+    body.setAttribute("aria-label", texts.title);
     log.setAttribute("aria-label", texts.title);
-    statusText.textContent = online ? texts.online : texts.offline;
-    frame.classList.toggle("online", online);
     close.setAttribute("aria-label", texts.close);
-    launcher.setAttribute("aria-label", panel.hidden ? texts.open : texts.close);
-    launcher.replaceChildren(
-      icon(panel.hidden ? "chat" : "down"),
-      ...(panel.hidden ? [dot()] : []),
-    );
+    launcher.setAttribute("aria-label", open ? texts.close : texts.open);
+    launcher.setAttribute("aria-expanded", String(open));
+    launcher.replaceChildren(icon(open ? "down" : "chat"), ...(open ? [] : [dot()]));
     input.placeholder = texts.write;
     input.setAttribute("aria-label", texts.write);
     send.setAttribute("aria-label", texts.send);
-    greeting ??= addMessage("", false).bubble;
-    greeting.textContent = online ? texts.welcome : texts.away;
+    for (const label of labels) label();
+    ask.update(settings.form, texts);
+    arrange();
   }
 
+  document.body.append(host);
   return {
-    /** Puts it into the page; nothing is seen before the first show. */
-    attach() {
-      document.body.append(host);
-      grow();
-    },
-    /** @param {boolean} shown */
-    show(shown) {
-      host.hidden = !shown;
-    },
-    /**
-     * @param {Texts} newTexts
-     * @param {boolean} nowOnline
-     */
-    update(newTexts, nowOnline) {
-      texts = newTexts;
-      online = nowOnline;
+    /** @param {State} news */
+    update(news) {
+      state = news;
+      texts = textsOf(news.settings, news.language);
       render();
+      host.hidden = !news.shown;
     },
     /**
      * Opens or closes the panel.
@@ -210,20 +319,28 @@ export function createPanel(actions) {
     open(open, byPerson) {
       const inside = panel.contains(root.activeElement);
       panel.hidden = !open;
-      launcher.setAttribute("aria-expanded", String(open));
-      frame.classList.toggle("open", open);
+      panel.setAttribute("aria-modal", String(open && matchMedia(FULL_SCREEN).matches));
+      fit();
       render();
-      log.scrollTop = log.scrollHeight;
-      if (open && byPerson) input.focus();
+      toEnd();
+      if (open && byPerson) first().focus();
       if (!open && inside) launcher.focus();
     },
     /**
      * A message that the visitor did not write.
      * @param {string} text
-     * @param {string} by
+     * @param {string} [agent] who says it; unless given, the one of the texts
      */
-    say(text, by) {
-      addMessage(text, false, by);
+    say(text, agent) {
+      const speak = () =>
+        add(
+          false,
+          () => text,
+          () => agent ?? texts.agent,
+        );
+      // Screen readers miss what a log holds as it comes into sight, and read what is added to it.
+      if (panel.hidden) setTimeout(speak, ASIDE_MS);
+      else speak();
     },
   };
 }

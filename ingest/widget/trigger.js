@@ -11,6 +11,7 @@ const VISIT_IDLE_MS = 30 * 60 * 1000;
  * @property {string} id
  * @property {string} name
  * @property {string} message with which the chat opens
+ * @property {string} [agent] who says it; unless given, the one of the settings
  * @property {number} delay_s
  * @property {"site" | "page"} [scope] whether the clock goes on across pages (the default) or starts
  *   anew on each
@@ -27,7 +28,8 @@ export function checkedRule(rule) {
   if (!texts.every((text) => typeof text === "string" && text)) return undefined;
   if (!(rule.delay_s >= 0 && rule.delay_s <= 86_400)) return undefined;
   const { id, name, message, delay_s } = rule;
-  return { id, name, message, delay_s, scope: rule.scope === "page" ? "page" : "site" };
+  const agent = typeof rule.agent === "string" ? rule.agent : undefined;
+  return { id, name, message, agent, delay_s, scope: rule.scope === "page" ? "page" : "site" };
 }
 
 /**

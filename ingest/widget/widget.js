@@ -61,12 +61,31 @@ function start(site, origin) {
   const beacon = createBeacon(visitor, producer, delivery, listeners, (erased) =>
     visitorId(store, erased),
   );
-  const chat = createChat(beacon, listeners);
+  const fields = createFields();
+  for (const { event, item } of delivery.inherit()) {
+    if (event.name === "set") item.done = fields.set(event.key, event.value);
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} value
+   * @param {(outcome: import("./delivery.js").Outcome) => void} done
+   * @param {string} [source] "form", unless the page set it
+   */
+  function setField(key, value, done, source) {
+    const settle = fields.set(key, value);
+    beacon.record("set", { key, value, props: source ? { source } : undefined }, (outcome) => {
+      settle(outcome);
+      done(outcome);
+    });
+  }
+
+  const chat = createChat(beacon, listeners, { get: fields.get, set: setField });
   const triggers = createTriggers(createStore("sessionStorage", `cb:${site}:`), {
     allowed: chat.mayInterrupt,
-    fire({ id, name, message }, elapsed) {
+    fire({ id, name, message, agent }, elapsed) {
       const rule = "delay";
-      chat.say(message);
+      chat.say(message, agent);
       chat.happened(
         "onTrigger",
         { id, name, rule, elapsed },
@@ -76,20 +95,9 @@ function start(site, origin) {
     },
   });
 
-  const fields = createFields();
-  for (const { event, item } of delivery.inherit()) {
-    if (event.name === "set") item.done = fields.set(event.key, event.value);
-  }
-
   const api = createApi(
     {
-      setField(key, value, done) {
-        const settle = fields.set(key, value);
-        beacon.record("set", { key, value }, (outcome) => {
-          settle(outcome);
-          done(outcome);
-        });
-      },
+      setField,
       getField(key) {
         beacon.record("get", { key });
         return fields.get(key) ?? (chat.status() ? "" : undefined);
@@ -124,7 +132,7 @@ function start(site, origin) {
     async (answer) => {
       if (answer) fields.boot(answer.visitor);
       if (answer?.erased) beacon.forget(visitor);
-      chat.configure(answer?.status ?? "offline", answer?.texts ?? {});
+      chat.configure(answer?.status ?? "offline", answer?.settings ?? {});
       if (!attached) {
         attached = true;
         if (!document.body) {

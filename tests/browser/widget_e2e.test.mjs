@@ -18,7 +18,7 @@ test("from a click on the demo page to the numbers on the dashboard", async (t) 
   await page.locator(".launcher").click();
   await page.locator("textarea").pressSequentially("Do you ship to Norway?");
   await page.locator(".send").click();
-  await page.getByText("Sent", { exact: true }).waitFor();
+  await page.getByText("Message left", { exact: true }).waitFor();
   await page.locator(".close").click();
   await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
   await page.getByRole("button", { name: "Set name" }).click();

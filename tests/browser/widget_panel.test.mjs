@@ -29,7 +29,7 @@ test("by keyboard: opens, takes the focus, sends, closes by Escape, gives the fo
   await page.keyboard.press("Shift+Enter");
   await page.keyboard.type("second");
   await page.keyboard.press("Enter");
-  await page.getByRole("log").getByText("Sent", { exact: true }).waitFor();
+  await page.getByRole("log").getByText("Message left", { exact: true }).waitFor();
   assert.equal(await page.locator("textarea").inputValue(), "");
   const message = fake.taken().find(({ name }) => name === "message");
   assert.equal(message.props.text, "First line\nsecond");
@@ -73,7 +73,7 @@ test("under a strict Content-Security-Policy it looks and works the same", async
   await launcher.click();
   await page.locator("textarea").fill("Hello");
   await page.locator(".send").click();
-  await page.getByText("Sent", { exact: true }).waitFor();
+  await page.getByText("Message left", { exact: true }).waitFor();
   assert.deepEqual(await page.evaluate(() => window.violations), []);
 });
 
@@ -100,7 +100,7 @@ test("text is never HTML: in messages, triggers and settings", async (t) => {
   const page = await openPage(await newContext(t), fake.origin + "/");
   await page.locator("textarea").fill(evil);
   await page.locator(".send").click();
-  await page.getByText("Sent", { exact: true }).waitFor();
+  await page.getByText("Message left", { exact: true }).waitFor();
   assert.equal(await page.getByText(evil).count(), 4);
   assert.equal(await page.locator("[data-chatbeacon] img").count(), 0);
   assert.equal(await page.evaluate(() => window.hurt), undefined);
@@ -113,7 +113,7 @@ test("a long message arrives whole, in parts that fit an event", async (t) => {
   await page.locator(".launcher").click();
   await page.locator("textarea").fill(text);
   await page.locator(".send").click();
-  await page.getByText("Sent", { exact: true }).waitFor();
+  await page.getByText("Message left", { exact: true }).waitFor();
   const parts = fake.taken().filter(({ name }) => name === "message");
   assert.ok(parts.length > 2);
   assert.ok(parts.every(({ props }) => Buffer.byteLength(props.text) <= 1024));
