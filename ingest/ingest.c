@@ -3,14 +3,13 @@
  * them. There are no locks: what threads share are the metrics, which are atomic. */
 #include "ingest/ingest.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "ingest/worker.h"
 #include "proto/log.h"
+#include "proto/thread.h"
 
 enum { HELLO_TIMEOUT_MS = 30000 };
 
@@ -47,19 +46,14 @@ static void *run(void *arg) {
     return NULL;
 }
 
-/* Signals are main's: the threads are born with all of them blocked. */
 static int threads_start(struct cb_ingest *in) {
-    sigset_t all, before;
     int err = 0;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (; in->n_threads < in->n_workers; in->n_threads++) {
-        if (pthread_create(&in->threads[in->n_threads], NULL, run, in->workers[in->n_threads])) {
-            err = CB_ESYS;
-            break;
-        }
+    for (; !err && in->n_threads < in->n_workers; in->n_threads += err == 0) {
+        unsigned i = in->n_threads;
+        char name[24];
+        snprintf(name, sizeof name, "ingest/%u", i);
+        err = cb_thread_start(&in->threads[i], name, run, in->workers[i]);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return err;
 }
 

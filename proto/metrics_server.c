@@ -5,8 +5,6 @@
 #include "proto/metrics_server.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -16,6 +14,7 @@
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "proto/opt.h"
+#include "proto/thread.h"
 
 enum {
     BODY_MAX_BYTES = 1024, /* nothing here takes one */
@@ -87,14 +86,8 @@ static void *thread_main(void *user) {
     return NULL;
 }
 
-/* Signals are main's: this thread would swallow the SIGTERM that should end the process. */
 static int start(struct cb_metrics_server *server) {
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before))
-        return CB_ESYS;
-    int rc = pthread_create(&server->thread, NULL, thread_main, server) ? CB_ESYS : 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = cb_thread_start(&server->thread, "metrics", thread_main, server);
     server->running = rc == 0;
     return rc;
 }

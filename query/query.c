@@ -6,8 +6,6 @@
 #include "query/query.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +16,7 @@
 #include "proto/http.h"
 #include "proto/json_parser.h"
 #include "proto/log.h"
+#include "proto/thread.h"
 #include "query/headers.h"
 #include "query/live.h"
 #include "query/routes.h"
@@ -174,14 +173,10 @@ static int thread_setup(struct thread *thread, const struct cb_http_opts *opts, 
                           sentence);
 }
 
-/* Signals are main's: a query thread would swallow the SIGTERM that should end the process. */
-static int thread_start(struct thread *thread) {
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before))
-        return CB_ESYS;
-    int rc = pthread_create(&thread->id, NULL, thread_main, thread) ? CB_ESYS : 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+static int thread_start(struct thread *thread, unsigned number) {
+    char name[24];
+    snprintf(name, sizeof(name), "query/%u", number);
+    int rc = cb_thread_start(&thread->id, name, thread_main, thread);
     thread->running = rc == 0;
     return rc;
 }
@@ -195,7 +190,7 @@ static int threads_setup(struct cb_query *query, struct cb_http_opts *opts,
             opts->port = cb_http_port(query->threads[i].http);
     }
     for (unsigned i = 0; !rc && i < query->n_threads; i++)
-        rc = thread_start(&query->threads[i]);
+        rc = thread_start(&query->threads[i], i);
     return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "proto/ask.h"
 #include "proto/clock.h"
 #include "proto/log.h"
+#include "proto/thread.h"
 #include "store/snapshot.h"
 
 enum { LEASES_MAX = 4096 }; /* sites at which an operator is at the same time */
@@ -319,7 +320,7 @@ int cb_answers_create(struct cb_link_store *link, const struct cb_journal *journ
     if (answers->stop_fd < 0) {
         goto err_after_answers;
     }
-    if (pthread_create(&answers->thread, NULL, run, answers) != 0) {
+    if (cb_thread_start(&answers->thread, "answers", run, answers) != 0) {
         goto err_after_stop_fd;
     }
     *out = answers;

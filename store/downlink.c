@@ -15,6 +15,7 @@
 #include "proto/frame.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "proto/thread.h"
 #include "store/trim.h"
 
 enum {
@@ -530,7 +531,7 @@ int cb_downlink_create(struct cb_link_store *link, struct cb_journal *journal,
     if (downlink->wake_fd < 0) {
         goto err_after_downlink;
     }
-    if (pthread_create(&downlink->thread, NULL, run, downlink) != 0) {
+    if (cb_thread_start(&downlink->thread, "journal", run, downlink) != 0) {
         goto err_after_wake_fd;
     }
     *out = downlink;

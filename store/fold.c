@@ -14,6 +14,7 @@
 #include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "proto/thread.h"
 #include "store/folds/folds.h"
 #include "store/reader.h"
 #include "store/sweep.h"
@@ -493,11 +494,9 @@ int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code), vo
     fold->user = user;
     atomic_store(&fold->folded_bytes,
                  cb_journal_appended_bytes(fold->journal)); /* it is caught up */
-    if (pthread_create(&fold->thread, NULL, run, fold) != 0) {
-        return CB_ESYS;
-    }
-    fold->started = true;
-    return 0;
+    int rc = cb_thread_start(&fold->thread, "fold", run, fold);
+    fold->started = rc == 0;
+    return rc;
 }
 
 void cb_fold_wake(struct cb_fold *fold) {

@@ -13,6 +13,7 @@
 #include "proto/clock.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "proto/thread.h"
 #include "store/base.h"
 #include "store/eraser.h"
 #include "store/folder.h"
@@ -226,8 +227,8 @@ int cb_keeper_create(const struct cb_opts *opts, struct cb_journal *journal, str
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&keeper->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (pthread_create(&keeper->thread, NULL, run, keeper) != 0) {
-        rc = CB_ESYS;
+    rc = cb_thread_start(&keeper->thread, "keeper", run, keeper);
+    if (rc != 0) {
         goto err_after_sync;
     }
     *out = keeper;

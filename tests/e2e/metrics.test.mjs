@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // --metrics: each process of the tiers apart shows what it counts, at an address of its own, and nothing else there.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { envelope, event, post, request } from "../lib/client.mjs";
 import { host, run, startApart, startServe, temporaryFolder } from "../lib/server.mjs";
@@ -49,6 +50,15 @@ test("there is /healthz beside /metrics, and no other address or method", async 
   assert.equal(head.status, 200);
   assert.equal(head.text, "");
   assert.ok(Number(head.headers["content-length"]) > 1000);
+  await s.stop();
+});
+
+test("each thread has a name, for top -H", async (t) => {
+  const s = await startServe(t, { args: ["--ingest-threads", "2", "--query-threads", "2"] });
+  const tasks = `/proc/${s.pid}/task`;
+  const names = readdirSync(tasks).map((id) => readFileSync(`${tasks}/${id}/comm`, "utf8").trim());
+  const ours = ["answers", "fold", "ingest/0", "ingest/1", "journal", "query/0", "query/1"];
+  for (const name of ours) assert.equal(names.filter((one) => one === name).length, 1, name);
   await s.stop();
 });
 
