@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * device.c: see device.h. One walk over the user agent; a token is looked for only where its first
- * letter stands. What is not listed is unknown and no bot: a wrong "bot" would hide a person. */
+ * device.c: see device.h. One walk over the user agent, a step of an automaton for each byte (Aho
+ * and Corasick, 1975), however many tokens there are. What is not listed is unknown and no bot: a
+ * wrong "bot" would hide a person. */
 #include "ingest/device.h"
 
 #include <assert.h>
+#include <pthread.h>
 
-enum { LOOKED_AT_MAX = 512 }; /* bytes of a user agent; real ones are shorter */
+enum {
+    LOOKED_AT_MAX = 512, /* bytes of a user agent; real ones are shorter */
+    STATES_MAX = 1024,   /* of the automaton: the different beginnings of all tokens */
+    ENDS = STATES_MAX,   /* marks a state */
+    CLASSES_MAX = 40,    /* different letters of tokens, and one for all other bytes */
+};
 
 enum mark {
     BOT = 1,      /* anywhere */
@@ -26,7 +33,6 @@ static const struct {
     unsigned mark;
     enum cb_browser browser;
 } tokens[] = {
-    /* sorted by their first letter */
     {"acunetix", BOT, 0},
     {"alertsite", BOT, 0},
     {"android", ANDROID, 0},
@@ -154,60 +160,120 @@ static const enum cb_browser ranks[] = {
     CB_BROWSER_FIREFOX, CB_BROWSER_EXPLORER, CB_BROWSER_CHROME,  CB_BROWSER_SAFARI,
 };
 
-static unsigned char lower(char c) {
+static unsigned char lower(unsigned char c) {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 static bool is_letter(char c) {
-    return lower(c) >= 'a' && lower(c) <= 'z';
+    return lower((unsigned char)c) >= 'a' && lower((unsigned char)c) <= 'z';
 }
 
-/* The length of the token when it stands at p, else 0. */
-static size_t matches(const char *p, size_t left, const char *token) {
-    size_t len = 0;
-    for (; token[len]; len++)
-        if (len == left || lower(p[len]) != (unsigned char)token[len])
-            return 0;
-    return len;
+/* ---- the automaton: a state is the longest beginning of a token that the text ends with ---- */
+
+static struct {
+    uint8_t classes[256];                   /* of a byte, in either case; 0: in no token */
+    uint16_t next[STATES_MAX][CLASSES_MAX]; /* with ENDS, where a token ends in that state */
+    struct found {
+        uint16_t marks; /* of the tokens that end here, but BOT_WORD */
+        uint8_t word;   /* the length of the one with BOT_WORD, or 0 */
+        uint32_t browsers;
+    } found[STATES_MAX];
+} automaton;
+
+static void classes_make(void) {
+    uint8_t n = 1;
+    for (unsigned i = 0; i < N_TOKENS; i++)
+        for (const char *p = tokens[i].text; *p; p++)
+            if (!automaton.classes[(unsigned char)*p])
+                automaton.classes[(unsigned char)*p] = n++;
+    assert(n <= CLASSES_MAX);
+    for (unsigned c = 'A'; c <= 'Z'; c++)
+        automaton.classes[c] = automaton.classes[lower((unsigned char)c)];
+}
+
+/* The tree of all tokens: 0 is no child. Returns its number of states. */
+static unsigned tree_make(void) {
+    unsigned n = 1;
+    for (unsigned i = 0; i < N_TOKENS; i++) {
+        unsigned state = 0, len = 0;
+        for (; tokens[i].text[len]; len++) {
+            uint16_t *next =
+                &automaton.next[state][automaton.classes[(unsigned char)tokens[i].text[len]]];
+            if (!*next)
+                *next = (uint16_t)n++;
+            assert(n <= STATES_MAX);
+            state = *next;
+        }
+        struct found *found = &automaton.found[state];
+        found->marks |= (uint16_t)(tokens[i].mark & ~(unsigned)BOT_WORD);
+        found->browsers |= 1u << tokens[i].browser;
+        if (tokens[i].mark == BOT_WORD)
+            found->word = (uint8_t)len;
+    }
+    return n;
+}
+
+static bool ends_any(unsigned state) {
+    const struct found *found = &automaton.found[state];
+    return found->marks || found->browsers || found->word;
+}
+
+/* Where a token does not go on, the text goes on with the longest other beginning that it ends with
+ * (its shorter is known, since states are visited by their length), and ends what that ends. */
+static void automaton_make(void) {
+    static uint16_t queue[STATES_MAX], shorter[STATES_MAX];
+    classes_make();
+    unsigned n = tree_make(), first = 0, last = 1; /* the root is in the queue */
+    while (first < last) {
+        unsigned state = queue[first++];
+        const uint16_t *other = automaton.next[shorter[state]];
+        struct found *found = &automaton.found[state], *more = &automaton.found[shorter[state]];
+        if (state) {
+            assert(!found->word || !more->word);
+            found->marks |= more->marks;
+            found->browsers |= more->browsers;
+            found->word |= more->word;
+        }
+        for (unsigned c = 0; c < CLASSES_MAX; c++) {
+            uint16_t *next = &automaton.next[state][c];
+            if (*next) {
+                shorter[*next] = state ? other[c] : 0;
+                queue[last++] = *next;
+            } else if (state) {
+                *next = other[c];
+            }
+        }
+    }
+    assert(last == n);
+    for (unsigned state = 0; state < n; state++)
+        for (unsigned c = 0; c < CLASSES_MAX; c++)
+            automaton.next[state][c] |= ends_any(automaton.next[state][c]) ? ENDS : 0;
 }
 
 /* "bot" must end a word, and the word must not be the phone maker's: CUBOT. */
 static bool ends_bot_word(struct cb_str ua, size_t at, size_t len) {
     if (at + len < ua.len && is_letter(ua.p[at + len]))
         return false;
-    return !(at >= 2 && lower(ua.p[at - 2]) == 'c' && lower(ua.p[at - 1]) == 'u' &&
-             (at == 2 || !is_letter(ua.p[at - 3])));
-}
-
-/* tokens[first[c]] to tokens[first[c + 1]] are those that begin with the letter 'a' + c. */
-static void index_tokens(uint8_t first[27]) {
-    uint8_t i = 0;
-    for (uint8_t c = 0; c < 26; c++) {
-        first[c] = i;
-        while (i < N_TOKENS && tokens[i].text[0] == 'a' + c)
-            i++;
-    }
-    first[26] = i;
-    assert(i == N_TOKENS); /* they are sorted */
+    return !(at >= 2 && lower((unsigned char)ua.p[at - 2]) == 'c' &&
+             lower((unsigned char)ua.p[at - 1]) == 'u' && (at == 2 || !is_letter(ua.p[at - 3])));
 }
 
 /* *browsers: a bit for each that is named. */
 static unsigned marks_of(struct cb_str ua, unsigned *browsers) {
-    uint8_t first[27];
-    unsigned marks = 0;
+    static pthread_once_t made = PTHREAD_ONCE_INIT;
+    unsigned marks = 0, state = 0;
+    (void)pthread_once(&made, automaton_make);
     *browsers = 0;
-    index_tokens(first);
     for (size_t at = 0; at < ua.len; at++) {
-        unsigned letter = (unsigned)lower(ua.p[at]) - 'a';
-        if (letter >= 26)
+        state = automaton.next[state][automaton.classes[(unsigned char)ua.p[at]]];
+        if (!(state & ENDS))
             continue;
-        for (unsigned i = first[letter]; i < first[letter + 1]; i++) {
-            size_t len = matches(ua.p + at, ua.len - at, tokens[i].text);
-            if (!len || (tokens[i].mark == BOT_WORD && !ends_bot_word(ua, at, len)))
-                continue;
-            marks |= tokens[i].mark;
-            *browsers |= 1u << tokens[i].browser;
-        }
+        state -= ENDS;
+        const struct found *found = &automaton.found[state];
+        marks |= found->marks;
+        *browsers |= found->browsers;
+        if (found->word && ends_bot_word(ua, at + 1 - found->word, found->word))
+            marks |= BOT_WORD;
     }
     return marks;
 }

@@ -66,6 +66,15 @@ static const struct {
     {"Mozilla/5.0 (compatible; Y!J-BRW/1.0)", CB_DEVICE_UNKNOWN, true},
     {"Mozilla/5.0 (Windows NT 10.0) Botany/1.0 " CHROME, CB_DEVICE_DESKTOP, false},
     {"Mozilla/5.0 (SMART-TV; Linux; Tizen 5.0) " CHROME, CB_DEVICE_UNKNOWN, false},
+    /* a token that another's beginning, end or middle hides */
+    {"playplaybook", CB_DEVICE_TABLET, false},
+    {"iphiphone", CB_DEVICE_MOBILE, false},
+    {"smart-smart-tv windows nt", CB_DEVICE_UNKNOWN, false},
+    {"sislurp", CB_DEVICE_UNKNOWN, true},
+    {"google-inspecgoogle-agent", CB_DEVICE_UNKNOWN, true},
+    {"robobot", CB_DEVICE_UNKNOWN, true},
+    {"cubotbot", CB_DEVICE_UNKNOWN, true},
+    {"bottom cubot", CB_DEVICE_UNKNOWN, false},
 };
 
 static void test_classes_and_bots(void **state) {
@@ -111,6 +120,9 @@ static void test_browsers(void **state) {
          CB_BROWSER_FIREFOX},
         {"Mozilla/5.0 (Windows NT 10.0; Trident/7.0; rv:11.0) like Gecko", CB_BROWSER_EXPLORER},
         {"Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)", CB_BROWSER_EXPLORER},
+        {"Mozilla/5.0 (Linux; U; Android 9) MQQBrowser/13.3 " CHROME, CB_BROWSER_QQ},
+        {"operopera", CB_BROWSER_OPERA},
+        {"huaweibrowser whale/3", CB_BROWSER_WHALE},
     };
     for (size_t i = 0; i < sizeof browsers / sizeof *browsers; i++)
         if (cb_device_of(cb_str_of(browsers[i].agent)).browser != browsers[i].browser)
