@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the scripts of bench/ share: the generator as a process, the memory of others, and a store that is slowed down.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { anonymousBytes } from "../tests/lib/wire.mjs";
@@ -76,6 +76,12 @@ export function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100; // utime, stime: USER_HZ is 100
 }
+
+/** The same of the threads that it has now, to the nanosecond. */
+export const threadSeconds = (pid) =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((task) => readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8"))
+    .reduce((sum, stat) => sum + Number(stat.split(" ")[0]) / 1e9, 0);
 
 /** True when a process has ended (its memory is nobody's then). */
 function gone(pid) {

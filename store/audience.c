@@ -53,8 +53,8 @@ static int add_minutes(struct cb_audience *audience, int64_t from, int64_t to) {
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-/* Who was there in the quarters of mask of an hour. */
-static int add_hour(struct cb_audience *audience, int64_t hour, unsigned mask) {
+/* Who was there in the quarters of mask of an hour: into the set, or *n of them. */
+static int read_hour(struct cb_audience *audience, int64_t hour, unsigned mask, uint64_t *n) {
     enum { CHUNK = 12, LEN = 16 };
     struct cb_key key = cb_key_unique_hour((uint32_t)hour, audience->site, audience->name_id, 0);
     struct cb_walk *walk = &audience->hours;
@@ -63,8 +63,10 @@ static int add_hour(struct cb_audience *audience, int64_t hour, unsigned mask) {
         if (walk->key.len != LEN) {
             return CB_ECORRUPT;
         }
-        rc = cb_ordinals_add_hour(&audience->set, cb_be32_get((const uint8_t *)walk->key.p + CHUNK),
-                                  walk->value, mask);
+        rc = n ? cb_ordinals_count_hour(walk->value, mask, n)
+               : cb_ordinals_add_hour(&audience->set,
+                                      cb_be32_get((const uint8_t *)walk->key.p + CHUNK),
+                                      walk->value, mask);
         rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;
@@ -79,7 +81,7 @@ static int add_quarters(struct cb_audience *audience, int64_t from, int64_t to) 
         for (; from < to && from / CB_HOUR_QUARTERS == hour; from++) {
             mask |= 1u << from % CB_HOUR_QUARTERS;
         }
-        rc = add_hour(audience, hour, mask);
+        rc = read_hour(audience, hour, mask, NULL);
     }
     return rc;
 }
@@ -134,39 +136,58 @@ int cb_audience_day(struct cb_audience *audience, struct cb_key *at, int64_t end
     return out->from < end ? 0 : CB_ENOENT;
 }
 
-int cb_audience_add_day(struct cb_audience *audience, const struct cb_site_day *day,
-                        uint32_t name_id, struct cb_ordinals *set) {
+/* Into a set, or *n of them. */
+static int read_day(struct cb_audience *audience, const struct cb_site_day *day, uint32_t name_id,
+                    struct cb_ordinals *set, uint64_t *n) {
     enum { CHUNK = 13 };
     struct cb_key key = cb_key_unique_day(audience->site, day->quarter, day->quarters, name_id, 0);
     struct cb_walk *walk = &audience->days;
     int rc = cb_walk_to(walk, &key);
     while (rc == 0 && cb_walk_at(walk, &key, CHUNK)) {
-        rc = cb_ordinals_add(set, cb_be32_get((const uint8_t *)walk->key.p + CHUNK), walk->value);
+        rc = n ? cb_ordinal_set_count(walk->value, n)
+               : cb_ordinals_add(set, cb_be32_get((const uint8_t *)walk->key.p + CHUNK),
+                                 walk->value);
         rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;
 }
 
+int cb_audience_add_day(struct cb_audience *audience, const struct cb_site_day *day,
+                        uint32_t name_id, struct cb_ordinals *set) {
+    return read_day(audience, day, name_id, set, NULL);
+}
+
 /* How days lie to a range. */
 struct reach {
-    int64_t left, right; /* days reach in up to left, and out from right on */
-    size_t n;            /* days that were added */
+    int64_t left, right;      /* days reach in up to left, and out from right on */
+    size_t n;                 /* days that are in it */
+    struct cb_site_day first; /* of them; not in the set unless there are more */
 };
 
-/* Adds the days that lie in [from, to). half: also those over an edge whose middle lies in it. */
+static int add_to_set(struct cb_audience *audience, const struct cb_site_day *day) {
+    return read_day(audience, day, audience->name_id, &audience->set, NULL);
+}
+
+/* Adds the days that lie in [from, to), if there are several. half: also those over an edge whose
+ * middle lies in it. */
 static int add_days(struct cb_audience *audience, int64_t from, int64_t to, bool half,
                     struct reach *out) {
     const int64_t longest = CB_ZONE_DAY_QUARTERS_MAX * CB_QUARTER_MINUTES;
     struct cb_key at = cb_audience_from(audience, from - longest);
     struct cb_site_day day;
     int rc;
-    *out = (struct reach){from, to, 0};
+    *out = (struct reach){.left = from, .right = to};
     while ((rc = cb_audience_day(audience, &at, to, &day)) == 0) {
         int64_t middle = (day.from + day.to) / 2;
         bool inside = day.from >= from && day.to <= to;
         if (inside || (half && middle >= from && middle < to)) {
-            rc = cb_audience_add_day(audience, &day, audience->name_id, &audience->set);
             out->n++;
+            if (out->n == 1) {
+                out->first = day;
+            } else {
+                rc = out->n == 2 ? add_to_set(audience, &out->first) : 0;
+                rc = rc == 0 ? add_to_set(audience, &day) : rc;
+            }
         }
         if (rc != 0) {
             return rc;
@@ -184,15 +205,43 @@ static int add_days(struct cb_audience *audience, int64_t from, int64_t to, bool
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-int cb_audience_range(struct cb_audience *audience, int64_t from, int64_t to,
-                      enum cb_known *known) {
+/* Counts what add_days found: one day by its rows, several by the set. */
+static int count_days(struct cb_audience *audience, const struct reach *reach, uint64_t *n) {
+    *n = reach->n > 1 ? cb_ordinals_count(&audience->set) : 0;
+    return reach->n == 1 ? read_day(audience, &reach->first, audience->name_id, NULL, n) : 0;
+}
+
+/* By the days of the site alone: those whose middle lies in the range stand for it. */
+static int count_by_days(struct cb_audience *audience, int64_t from, int64_t to,
+                         struct cb_distinct *out) {
+    struct reach reach;
+    cb_ordinals_clear(&audience->set);
+    int rc = add_days(audience, from, to, true, &reach);
+    rc = rc == 0 ? count_days(audience, &reach, &out->n) : rc;
+    out->known = reach.n > 0 ? CB_KNOWN_BY_DAYS : CB_UNKNOWN;
+    return rc;
+}
+
+/* Whole quarters of one hour. */
+static bool is_of_hour(int64_t from, int64_t to) {
+    return from < to && from % CB_QUARTER_MINUTES == 0 && to % CB_QUARTER_MINUTES == 0 &&
+           from / 60 == (to - 1) / 60;
+}
+
+int cb_audience_count(struct cb_audience *audience, int64_t from, int64_t to,
+                      struct cb_distinct *out) {
     enum {
         SHORT = 20 * 60
     }; /* less than a day of any zone: no days inside, none to stand for it */
-    struct reach reach = {to, to, 0};
+    struct reach reach = {.left = to, .right = to};
     int rc = 0;
+    *out = (struct cb_distinct){0, CB_KNOWN};
+    if (is_of_hour(from, to) && from >= audience->kept.quarters_from) {
+        unsigned quarters = (unsigned)(to - from) / CB_QUARTER_MINUTES;
+        unsigned mask = ((1u << quarters) - 1) << from / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS;
+        return read_hour(audience, from / 60, mask, &out->n);
+    }
     cb_ordinals_clear(&audience->set);
-    *known = CB_KNOWN;
     if (to - from >= SHORT || from < audience->kept.quarters_from) {
         rc = add_days(audience, from, to, false, &reach);
     }
@@ -200,15 +249,16 @@ int cb_audience_range(struct cb_audience *audience, int64_t from, int64_t to,
         return rc;
     }
     int64_t edge = from < reach.left ? from : reach.right;
-    if (edge < to && edge < audience->kept.quarters_from) {
-        *known = CB_UNKNOWN;
-        cb_ordinals_clear(&audience->set);
-        if (to - from >= SHORT) {
-            rc = add_days(audience, from, to, true, &reach);
-            *known = reach.n > 0 ? CB_KNOWN_BY_DAYS : CB_UNKNOWN;
-        }
-        return rc;
+    if (edge == to) {
+        return count_days(audience, &reach, &out->n);
     }
-    rc = add_kept(audience, from, reach.left);
-    return rc == 0 ? add_kept(audience, reach.right, to) : rc;
+    if (edge < audience->kept.quarters_from) {
+        out->known = CB_UNKNOWN;
+        return to - from >= SHORT ? count_by_days(audience, from, to, out) : 0;
+    }
+    rc = reach.n == 1 ? add_to_set(audience, &reach.first) : 0;
+    rc = rc == 0 ? add_kept(audience, from, reach.left) : rc;
+    rc = rc == 0 ? add_kept(audience, reach.right, to) : rc;
+    out->n = cb_ordinals_count(&audience->set);
+    return rc;
 }

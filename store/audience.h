@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * audience.h: which visitors a range has: whole days of the site inside, and quarter hours (minutes
  * in the last of them) where a day reaches over an edge. So a range is exact while its quarters are
- * kept, and for ever where its edges are days of the site. One snapshot. */
+ * kept, and for ever where its edges are days of the site. What is one day, or lies in one hour, is
+ * counted row by row; only of more are sets put together. One snapshot. */
 #ifndef CB_STORE_AUDIENCE_H
 #define CB_STORE_AUDIENCE_H
 
@@ -12,17 +13,17 @@ struct cb_audience {
     uint32_t site, name_id;
     struct cb_kept kept;
     struct cb_walk minutes, hours, days;
-    struct cb_ordinals set;
+    struct cb_ordinals set; /* of the range at hand, where it takes one */
 };
 
 CB_MUST_USE int cb_audience_open(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
                                  struct cb_audience *out);
 void cb_audience_close(struct cb_audience *audience);
 
-/* Puts the visitors of [from, to), minutes from 0 to UINT32_MAX, into audience->set; cheapest in
- * ascending order. *known says what they are. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
-CB_MUST_USE int cb_audience_range(struct cb_audience *audience, int64_t from, int64_t to,
-                                  enum cb_known *known);
+/* How many visitors [from, to) has, minutes from 0 to UINT32_MAX; cheapest in ascending order.
+ * Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_audience_count(struct cb_audience *audience, int64_t from, int64_t to,
+                                  struct cb_distinct *out);
 
 /* A day of the site as it was when its events were folded. */
 struct cb_site_day {

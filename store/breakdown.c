@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "store/dims.h"
+#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024 };
@@ -165,7 +166,7 @@ static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan
         rc = sets->words ? cb_dim_each(snapshot, scan, add_members, sets) : CB_ENOMEM;
         for (size_t i = 0; rc == 0 && i < n; i++) {
             out->rows[first + i].visitors =
-                cb_dim_count(sets->words + i * sets->n_words, sets->n_words);
+                cb_bits_count(sets->words + i * sets->n_words, sets->n_words);
         }
         free(sets->words);
     }

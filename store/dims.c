@@ -257,19 +257,6 @@ int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *wor
     return item->entry.apart ? or_apart(item, words, cb_dim_words(n_visitors)) : 0;
 }
 
-uint64_t cb_dim_count(const uint64_t *words, size_t n) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        /* Without the instruction, which not every machine has, the builtin is a call. */
-        uint64_t w = words[i];
-        w -= w >> 1 & UINT64_C(0x5555555555555555);
-        w = (w & UINT64_C(0x3333333333333333)) + (w >> 2 & UINT64_C(0x3333333333333333));
-        w = (w + (w >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-        sum += w * UINT64_C(0x0101010101010101) >> 56;
-    }
-    return sum;
-}
-
 int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n) {
     struct cb_key key = cb_key_site(site);
     struct cb_str value;

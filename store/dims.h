@@ -65,7 +65,6 @@ CB_MUST_USE int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, u
 static inline size_t cb_dim_words(uint32_t n_visitors) {
     return ((size_t)n_visitors + 63) / 64;
 }
-uint64_t cb_dim_count(const uint64_t *words, size_t n);
 
 /* How many visitors the site has: ordinals are below that. */
 CB_MUST_USE int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n);

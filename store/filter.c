@@ -5,6 +5,7 @@
 
 #include "store/dims.h"
 #include "store/folds/folds.h"
+#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 static struct cb_str value_of(enum cb_dim dim, const struct cb_envelope *envelope,
@@ -82,7 +83,7 @@ static int find_index(struct counting *c, struct cb_snapshot *snapshot, uint32_t
 }
 
 static void end_bucket(struct counting *c) {
-    c->visitors[c->bucket] = cb_dim_count(c->words, c->n_words);
+    c->visitors[c->bucket] = cb_bits_count(c->words, c->n_words);
     memset(c->words, 0, c->n_words * sizeof(uint64_t));
     c->bucket++;
 }

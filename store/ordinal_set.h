@@ -42,5 +42,11 @@ CB_MUST_USE int cb_u16_list_insert(struct cb_views *views, struct cb_row *row, s
  * at): bit i of word w is offset 64 w + i. Pure. Errors: CB_ECORRUPT, also where one lies behind
  * it. */
 CB_MUST_USE int cb_ordinal_set_or(struct cb_str value, uint64_t *words, size_t n);
+/* Adds how many ordinals a chunk has. Pure. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_ordinal_set_count(struct cb_str value, uint64_t *n);
+/* Bits that are set in n words. Any alignment of p. Pure. */
+uint64_t cb_bits_count(const void *p, size_t n);
+/* … that are set in both. */
+uint64_t cb_bits_count_both(const uint64_t *a, const uint64_t *b, size_t n);
 
 #endif

@@ -8,6 +8,7 @@
 enum {
     CHUNKS_MIN = 16,
     NUMBER_MAX = UINT32_MAX >> CB_ORDINAL_SET_BITS,
+    ALL_QUARTERS = (1 << CB_HOUR_QUARTERS) - 1,
     HOUR_CHUNKS = 1 << (CB_ORDINAL_SET_BITS - CB_HOUR_CHUNK_BITS), /* of a chunk here */
 };
 
@@ -94,9 +95,11 @@ int cb_ordinals_add(struct cb_ordinals *set, uint32_t number, struct cb_str chun
     return rc == 0 ? cb_ordinal_set_or(chunk, touched->words, CB_ORDINAL_SET_WORDS) : rc;
 }
 
+enum { PLANE_WORDS = CB_HOUR_PLANE_BYTES / 8 };
+
 static void or_planes(uint64_t *words, const uint8_t *planes, unsigned mask) {
     for (unsigned quarter = 0; quarter < CB_HOUR_QUARTERS; quarter++) {
-        for (unsigned w = 0; mask >> quarter & 1 && w < CB_HOUR_PLANE_BYTES / 8; w++) {
+        for (unsigned w = 0; mask >> quarter & 1 && w < PLANE_WORDS; w++) {
             uint64_t word; /* as in ordinal_set.c */
             memcpy(&word, planes + quarter * CB_HOUR_PLANE_BYTES + 8 * w, sizeof(word));
             words[w] |= word;
@@ -104,19 +107,23 @@ static void or_planes(uint64_t *words, const uint8_t *planes, unsigned mask) {
     }
 }
 
+static bool is_hour(struct cb_str chunk) {
+    return chunk.len == CB_HOUR_BITMAP_BYTES ||
+           (chunk.len % 2 == 0 && chunk.len / 2 <= CB_HOUR_LIST_MAX);
+}
+
 int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str chunk,
                          unsigned mask) {
     const uint8_t *p = (const uint8_t *)chunk.p;
     struct cb_ordinals_chunk *touched;
-    if (chunk.len != CB_HOUR_BITMAP_BYTES &&
-        (chunk.len % 2 != 0 || chunk.len / 2 > CB_HOUR_LIST_MAX)) {
+    if (!is_hour(chunk)) {
         return CB_ECORRUPT;
     }
     int rc = touch(set, number / HOUR_CHUNKS, &touched);
     if (rc != 0) {
         return rc;
     }
-    uint64_t *words = touched->words + number % HOUR_CHUNKS * (CB_HOUR_PLANE_BYTES / 8);
+    uint64_t *words = touched->words + number % HOUR_CHUNKS * PLANE_WORDS;
     if (chunk.len == CB_HOUR_BITMAP_BYTES) {
         or_planes(words, p, mask);
         return 0;
@@ -133,35 +140,29 @@ int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str
 
 /* ---- counting ---- */
 
-/* b NULL: all of a. Inlined into each of the two below, so that one has the instruction. */
-static inline __attribute__((always_inline)) uint64_t count_bits(const uint64_t *a,
-                                                                 const uint64_t *b) {
-    uint64_t n = 0;
-    for (size_t w = 0; w < CB_ORDINAL_SET_WORDS; w++) {
-        n += (unsigned)__builtin_popcountll(b ? a[w] & b[w] : a[w]);
+int cb_ordinals_count_hour(struct cb_str chunk, unsigned mask, uint64_t *n) {
+    const uint8_t *p = (const uint8_t *)chunk.p;
+    if (!is_hour(chunk)) {
+        return CB_ECORRUPT;
     }
-    return n;
+    if (chunk.len == CB_HOUR_BITMAP_BYTES) {
+        uint64_t words[PLANE_WORDS] = {0};
+        or_planes(words, p, mask);
+        *n += cb_bits_count(words, PLANE_WORDS);
+    } else if (mask == ALL_QUARTERS) {
+        *n += chunk.len / 2; /* each was there in one of them */
+    } else {
+        for (size_t i = 0; i < chunk.len; i += 2) {
+            *n += (cb_be16_get(p + i) & mask) != 0;
+        }
+    }
+    return 0;
 }
-
-#if defined(__x86_64__)
-__attribute__((target("popcnt"))) static uint64_t count_hardware(const uint64_t *a,
-                                                                 const uint64_t *b) {
-    return b ? count_bits(a, b) : count_bits(a, NULL);
-}
-
-static uint64_t count(const uint64_t *a, const uint64_t *b) {
-    return __builtin_cpu_supports("popcnt") ? count_hardware(a, b) : count_bits(a, b);
-}
-#else
-static uint64_t count(const uint64_t *a, const uint64_t *b) {
-    return count_bits(a, b);
-}
-#endif
 
 uint64_t cb_ordinals_count(const struct cb_ordinals *set) {
     uint64_t n = 0;
     for (size_t i = 0; i < set->n; i++) {
-        n += count(set->chunks[i]->words, NULL);
+        n += cb_bits_count(set->chunks[i]->words, CB_ORDINAL_SET_WORDS);
     }
     return n;
 }
@@ -171,7 +172,8 @@ uint64_t cb_ordinals_count_both(const struct cb_ordinals *a, const struct cb_ord
     for (size_t i = 0; i < a->n; i++) {
         uint32_t number = a->chunks[i]->number;
         if (number < b->n_places && b->places[number] > 0) {
-            n += count(a->chunks[i]->words, b->chunks[b->places[number] - 1]->words);
+            n += cb_bits_count_both(a->chunks[i]->words, b->chunks[b->places[number] - 1]->words,
+                                    CB_ORDINAL_SET_WORDS);
         }
     }
     return n;

@@ -34,6 +34,9 @@ CB_MUST_USE int cb_ordinals_add(struct cb_ordinals *set, uint32_t number, struct
 CB_MUST_USE int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str chunk,
                                      unsigned mask);
 
+/* Adds how many such a chunk has, without a set. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_ordinals_count_hour(struct cb_str chunk, unsigned mask, uint64_t *n);
+
 uint64_t cb_ordinals_count(const struct cb_ordinals *set);
 /* How many are in both. */
 uint64_t cb_ordinals_count_both(const struct cb_ordinals *a, const struct cb_ordinals *b);

@@ -49,8 +49,7 @@ int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t nam
         }
         visitors[i] = (struct cb_distinct){0, CB_KNOWN};
         if (rc == 0 && events[i] > 0) {
-            rc = cb_audience_range(&audience, from, to, &visitors[i].known);
-            visitors[i].n = cb_ordinals_count(&audience.set);
+            rc = cb_audience_count(&audience, from, to, &visitors[i]);
         }
     }
     if (visitors) {

@@ -11,7 +11,10 @@ struct cb_walk {
     struct cb_str key, value; /* of the row it stands at */
     int rc;                   /* 0: it stands at a row; CB_ENOENT: behind the last one */
     bool placed;
-    struct cb_key low; /* no row lies between this key and the row */
+    /* No row lies between this key and the row: the one that was asked for, or, where it has a
+     * length, that of the row before. */
+    struct cb_key asked;
+    struct cb_str before;
 };
 
 CB_MUST_USE int cb_walk_open(struct cb_snapshot *snapshot, enum cb_table table,

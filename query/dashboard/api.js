@@ -17,8 +17,9 @@ const SKEW_MIN_MS = 3000;
  *
  * @typedef {{sites: Record<string, Books>, total: Books, position: number}} Balance position: of the
  *   journal; while it stays, no report has changed
- * @typedef {{events: Record<string, number>, visitors: number, sessions: number}} Totals
- * @typedef {{t: number, events: number, visitors: number}} Point
+ * @typedef {{events: Record<string, number>, visitors: number | null, sessions: number}} Totals
+ * @typedef {{t: number, events: number, visitors: number | null}} Point visitors: null where they are no
+ *   longer known for so short a time
  * @typedef {{grain: string, tz: string, points: Point[]}} Series
  *
  * @typedef {{value: string, events: number, visitors: number}} Ranked

@@ -31,7 +31,7 @@
 import uPlot from "uplot";
 
 import { byId, el, Rows, setAttribute, setText } from "./dom.js";
-import { formatBucket, formatClock, formatDay } from "./format.js";
+import { countText, formatBucket, formatClock, formatDay } from "./format.js";
 import { inUtc, zone } from "./zone.js";
 
 /** @typedef {import("./api.js").Point} Point */
@@ -122,7 +122,7 @@ export class ChartPanel {
     const point = this.#points[index];
     setText(this.#time, point ? formatBucket(point.t, this.#grain) : "");
     setText(this.#events, point ? String(point.events) : "");
-    setText(this.#visitors, point ? String(point.visitors) : "");
+    setText(this.#visitors, point ? countText(point.visitors) : "");
   }
 
   #showTable() {
@@ -132,7 +132,7 @@ export class ChartPanel {
 
 /**
  * @param {Point[]} points
- * @returns {[number[], number[], number[]]}
+ * @returns {[number[], number[], (number | null)[]]}
  */
 const columns = (points) => [
   points.map((point) => point.t / 1000),
@@ -249,5 +249,5 @@ function makeRow(point, grain) {
  */
 function updateRow(row, point) {
   setText(row.events, String(point.events));
-  setText(row.visitors, String(point.visitors));
+  setText(row.visitors, countText(point.visitors));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// format.js: how times stand on the page, in the zone of zone.js and the reader's habits.
+// format.js: how times and counts stand on the page, in the zone of zone.js and the reader's habits.
 import { inUtc } from "./zone.js";
 
 const SECOND_MS = 1000;
@@ -68,6 +68,12 @@ export function formatAge(age_ms) {
   if (age_ms < MINUTE_MS) return `updated ${Math.floor(age_ms / SECOND_MS)} s ago`;
   return `updated ${Math.floor(age_ms / MINUTE_MS)} min ago`;
 }
+
+/**
+ * A number, which may be one that is not known.
+ * @param {number | null} count
+ */
+export const countText = (count) => (count === null ? "–" : String(count));
 
 /**
  * The start of a bucket, as precise as the bucket is.

@@ -5,6 +5,7 @@
 // scripts read them.
 
 import { byId, el, Rows, setText } from "./dom.js";
+import { countText } from "./format.js";
 
 /** @typedef {{name: string, count: number, share: number}} EventCount */
 
@@ -24,7 +25,7 @@ export class TotalsPanel {
     const all = counts.reduce((sum, [, count]) => sum + count, 0);
     const most = counts.reduce((max, [, count]) => Math.max(max, count), 0);
     this.#tile("events", String(all));
-    this.#tile("visitors", String(totals.visitors));
+    this.#tile("visitors", countText(totals.visitors));
     this.#tile("sessions", String(totals.sessions));
     const events = counts.map(([name, count]) => ({
       name,

@@ -35,6 +35,7 @@ function world() {
       device: [["mobile", 12]],
     }),
     people: Array.from({ length: 120 }, (_, i) => person(i)),
+    seen: /** @type {number | null} */ (7), // visitors of the range
     books: { received: 60, counted: 52, duplicate: 5, rejected: { bad_time: 3 }, lost: 2 },
     sites: ["demo", "shop"],
     unknownZone: "", // the service does not know this one
@@ -82,14 +83,14 @@ function positionNow() {
 
 /** @type {Record<string, (url: URL) => unknown>} */
 const reports = {
-  totals: () => ({ events: state.events, visitors: 7, sessions: 9, from: 0, to: 0 }),
+  totals: () => ({ events: state.events, visitors: state.seen, sessions: 9, from: 0, to: 0 }),
   timeseries: (url) => {
     const grain = url.searchParams.get("grain");
     const step = grain === "minute" ? 60_000 : grain === "hour" ? 3_600_000 : 86_400_000;
     const points = [];
     const to = Number(url.searchParams.get("to"));
     for (let t = Number(url.searchParams.get("from")); t < to; t += step)
-      points.push({ t, events: points.length % 5, visitors: points.length % 3 });
+      points.push({ t, events: points.length % 5, visitors: state.seen && points.length % 3 });
     return { grain, tz: url.searchParams.get("tz"), points };
   },
   breakdown: (url) => {
@@ -390,6 +391,16 @@ test("numbers are plain digits, and change while one looks, without losing focus
     assert.deepEqual(order.slice(0, 3), ["Person 500", "Person 5", "Person 0"]);
     assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Person 5");
     assert.equal(await page.evaluate(() => String(getSelection())), "onClick");
+  }));
+
+test("visitors that are not known are a dash, not a word", () =>
+  withPage(async (page) => {
+    state.seen = null;
+    await openLoggedIn(page);
+    await shows(page, '[data-total="visitors"]', "–");
+    await shows(page, "#legend-visitors", "–");
+    await page.getByText("Show as a table").click();
+    await shows(page, "#points-rows tr:first-child td:last-child", "–");
   }));
 
 test("range, event and site are asked for; the chart and its table follow", () =>
