@@ -411,6 +411,7 @@ void cb_http_destroy(struct cb_http **out) {
     while (http->blocks)
         free(cb_http_block_take(http));
     cb_http_peers_fini(&http->peers);
+    cb_http_known_fini(&http->known);
     free(http->error_headers);
     free(http);
 }

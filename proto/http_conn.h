@@ -6,6 +6,7 @@
  *   http_conn.c   a connection: when it reads, hands requests over, writes, and ends
  *   http_input.c  its input: bytes to whole requests, or to a refusal
  *   http_head.c   the request line and the headers, on llhttp     (pure)
+ *   http_known.c  heads that came before, not parsed again         (pure)
  *   http_chunk.c  the chunked coding, decoded in place            (pure)
  *   http_reply.c  answers and streams
  *   http_query.c  lookups in a request
@@ -18,6 +19,7 @@
 
 #include <event2/event_struct.h>
 #include <netinet/in.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "proto/http.h"
@@ -78,9 +80,10 @@ struct cb_http_request {
 };
 
 /* ---- http_head.c ---- */
-struct cb_http_scan { /* of a head that may not be complete; zeroed to begin */
-    size_t at;        /* looked at up to here */
-    size_t line;      /* where the current line begins */
+struct cb_http_scan {                /* of a head that may not be complete; zeroed to begin */
+    size_t at;                       /* looked at up to here */
+    size_t line;                     /* where the current line begins */
+    size_t length_begin, length_end; /* the line of Content-Length; 0: none so far */
 };
 /* Looks for the end of a head that begins at head, of which len bytes are there. *head_len is its
  * length, or 0 while it is not complete. Finds early what llhttp takes and we do not: bare CR and
@@ -90,6 +93,35 @@ CB_MUST_USE enum cb_refusal cb_http_head_scan(struct cb_http_scan *scan, const c
 /* Parses a complete, scanned head into req. Lifetime: its strings point into head. */
 CB_MUST_USE enum cb_refusal cb_http_head_parse(const char *head, size_t len,
                                                struct cb_http_request *req);
+
+/* Makes room for n headers in all. False without memory. */
+CB_MUST_USE bool cb_http_headers_reserve(struct cb_http_request *req, unsigned n);
+/* 1*DIGIT (RFC 9110, section 8.6); without leading zeros, which some read as octal. */
+CB_MUST_USE bool cb_http_length_parse(struct cb_str value, uint64_t *out);
+#define cb_http_str_is(s, literal)                                                                 \
+    ((s).len == sizeof(literal) - 1 && strncasecmp((s).p, literal, sizeof(literal) - 1) == 0)
+
+/* ---- http_known.c ---- */
+enum {
+    CB_HTTP_KNOWN_MAX = 1024,   /* heads that a server keeps, at most … */
+    CB_HTTP_KNOWN_BYTES = 2048, /* … of this many bytes each */
+};
+struct cb_http_head;
+struct cb_http_known { /* zeroed to begin */
+    struct cb_http_head *heads[CB_HTTP_KNOWN_MAX];
+};
+void cb_http_known_fini(struct cb_http_known *known);
+/* Where a scanned head is kept; the digits of its length do not matter. */
+uint32_t cb_http_known_hash(const struct cb_http_scan *scan, const char *head, size_t len);
+/* Keeps a head that cb_http_head_parse took, if it is worth it. */
+void cb_http_known_keep(struct cb_http_known *known, uint32_t hash, const char *head, size_t len,
+                        const struct cb_http_request *req);
+/* Reads the head at data, of which len bytes are there, if the one that is kept at hash is equal to
+ * it but for the number that is its length. The result is that of cb_http_head_scan and
+ * cb_http_head_parse. Returns the head's length; 0 where it is another or not complete: req is
+ * unchanged then. */
+size_t cb_http_known_read(const struct cb_http_known *known, uint32_t hash, const char *data,
+                          size_t len, struct cb_http_request *req);
 
 /* ---- http_peer.c ---- */
 struct cb_http_peer {
@@ -142,6 +174,7 @@ struct cb_http_conn {
     size_t in_cap, in_len;
     size_t in_start; /* where the request begins that is not handed over yet */
     struct cb_http_scan scan;
+    uint32_t head_hash;              /* of its last head: its next one is often the same */
     struct cb_http_request *partial; /* its head is parsed, its body is not complete */
     size_t body_at;                  /* its body: from in_start */
     size_t body_len;                 /* … decoded so far, when chunked */
@@ -219,6 +252,7 @@ struct cb_http {
     struct cb_http_conn *dirty_first, *dirty_final;
     unsigned n_dirty;
     struct cb_http_peers peers;
+    struct cb_http_known known;
     int64_t now_ms, wall_ms; /* of this turn, roughly */
     int64_t date_s;
     char date[40]; /* the header line */

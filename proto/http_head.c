@@ -27,6 +27,12 @@ static bool request_line_valid(const char *line, size_t len) {
     return space && !memchr(space + 1, ' ', (size_t)(line + len - tail - (space + 1)));
 }
 
+static bool begins_length(const char *line, size_t len) {
+    static const char name[] = "content-length:";
+    return len >= sizeof(name) - 1 && (*line | 0x20) == 'c' &&
+           strncasecmp(line, name, sizeof(name) - 1) == 0;
+}
+
 enum cb_refusal cb_http_head_scan(struct cb_http_scan *scan, const char *head, size_t len,
                                   size_t *head_len) {
     size_t seen = len < CB_HTTP_HEAD_MAX ? len : CB_HTTP_HEAD_MAX;
@@ -51,10 +57,27 @@ enum cb_refusal cb_http_head_scan(struct cb_http_scan *scan, const char *head, s
             return CB_REFUSE_NONE;
         } else if (*line == ' ' || *line == '\t') {
             return CB_REFUSE_BAD_REQUEST;
+        } else if (begins_length(line, (size_t)(cr - line))) {
+            scan->length_begin = scan->line;
+            scan->length_end = (size_t)(lf + 1 - head);
         }
         scan->line = scan->at = (size_t)(lf + 1 - head);
     }
     return len > CB_HTTP_HEAD_MAX ? CB_REFUSE_HEAD_TOO_LARGE : CB_REFUSE_NONE;
+}
+
+bool cb_http_headers_reserve(struct cb_http_request *req, unsigned n) {
+    unsigned cap = req->headers_cap ? req->headers_cap : 16;
+    if (n <= req->headers_cap)
+        return true;
+    while (cap < n)
+        cap *= 2;
+    struct cb_http_header *headers = realloc(req->headers, cap * sizeof(*headers));
+    if (!headers)
+        return false;
+    req->headers = headers;
+    req->headers_cap = cap;
+    return true;
 }
 
 /* What the callbacks fill. */
@@ -80,15 +103,9 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
         head->refusal = CB_REFUSE_HEAD_TOO_LARGE;
         return -1;
     }
-    if (req->pub.n_headers == req->headers_cap) {
-        unsigned cap = req->headers_cap ? req->headers_cap * 2 : 16;
-        struct cb_http_header *headers = realloc(req->headers, cap * sizeof(*headers));
-        if (!headers) {
-            head->refusal = CB_REFUSE_INTERNAL;
-            return -1;
-        }
-        req->headers = headers;
-        req->headers_cap = cap;
+    if (!cb_http_headers_reserve(req, req->pub.n_headers + 1)) {
+        head->refusal = CB_REFUSE_INTERNAL;
+        return -1;
     }
     struct cb_http_header *header = &req->headers[req->pub.n_headers++];
     header->name = (struct cb_str){at, len};
@@ -112,13 +129,8 @@ static int on_headers_complete(llhttp_t *parser) {
     return HPE_PAUSED; /* bodies are ours: see http_conn.c and http_chunk.c */
 }
 
-static bool str_case_is(struct cb_str s, const char *lower, size_t len) {
-    return s.len == len && strncasecmp(s.p, lower, len) == 0;
-}
-#define IS(s, literal) str_case_is(s, literal, sizeof(literal) - 1)
-
 /* 1*DIGIT (RFC 9110, section 8.6); without leading zeros, which some read as octal. */
-static bool content_length_parse(struct cb_str value, uint64_t *out) {
+bool cb_http_length_parse(struct cb_str value, uint64_t *out) {
     if (value.len == 0 || value.len > 18 || (value.len > 1 && value.p[0] == '0'))
         return false;
     uint64_t length = 0;
@@ -144,24 +156,24 @@ static bool fields_valid(struct cb_http_request *req) {
     unsigned hosts = 0, lengths = 0, codings = 0;
     for (unsigned i = 0; i < req->pub.n_headers; i++) {
         struct cb_str name = req->headers[i].name, value = req->headers[i].value;
-        if (IS(name, "host")) {
+        if (cb_http_str_is(name, "host")) {
             hosts++;
             if (!host_valid(value))
                 return false;
-        } else if (IS(name, "content-length")) {
+        } else if (cb_http_str_is(name, "content-length")) {
             lengths++;
-            if (!content_length_parse(value, &req->content_length))
+            if (!cb_http_length_parse(value, &req->content_length))
                 return false;
-        } else if (IS(name, "transfer-encoding")) {
+        } else if (cb_http_str_is(name, "transfer-encoding")) {
             codings++;
             req->chunked = true;
-            if (!IS(value, "chunked"))
+            if (!cb_http_str_is(value, "chunked"))
                 return false;
-        } else if (IS(name, "expect")) {
+        } else if (cb_http_str_is(name, "expect")) {
             req->expect = !req->http10;
-            if (!IS(value, "100-continue"))
+            if (!cb_http_str_is(value, "100-continue"))
                 return false;
-        } else if (IS(name, "upgrade")) {
+        } else if (cb_http_str_is(name, "upgrade")) {
             return false;
         }
     }

@@ -109,6 +109,31 @@ void cb_http_input_refuse(struct cb_http_conn *conn, enum cb_refusal refusal) {
     cb_buf_fini(&json);
 }
 
+/* Reads a head if it is complete: then *head_len is its length, else 0. It is kept when it is this
+ * connection's second in a row: heads that come once (each with another X-Forwarded-For, say) leave
+ * those alone that come often. */
+static enum cb_refusal read_head(struct cb_http_conn *conn, const char *head, size_t len,
+                                 struct cb_http_request *req, size_t *head_len) {
+    struct cb_http_known *known = &conn->http->known;
+    if (conn->scan.at == 0) {
+        *head_len = cb_http_known_read(known, conn->head_hash, head, len, req);
+        if (*head_len > 0)
+            return CB_REFUSE_NONE;
+    }
+    enum cb_refusal refusal = cb_http_head_scan(&conn->scan, head, len, head_len);
+    if (refusal != CB_REFUSE_NONE || *head_len == 0)
+        return refusal;
+    uint32_t hash = cb_http_known_hash(&conn->scan, head, *head_len);
+    bool again = hash == conn->head_hash;
+    conn->head_hash = hash;
+    if (cb_http_known_read(known, hash, head, *head_len, req) > 0)
+        return CB_REFUSE_NONE;
+    refusal = cb_http_head_parse(head, *head_len, req);
+    if (refusal == CB_REFUSE_NONE && again)
+        cb_http_known_keep(known, hash, head, *head_len, req);
+    return refusal;
+}
+
 /* Looks for a complete head and parses it into conn->partial. */
 static enum cb_refusal take_head(struct cb_http_conn *conn) {
     if (!conn->skipped && conn->in_len - conn->in_start >= 2 &&
@@ -120,16 +145,13 @@ static enum cb_refusal take_head(struct cb_http_conn *conn) {
     size_t len = conn->in_len - conn->in_start, head_len = 0;
     if (!conn->skipped && len == 1 && head[0] == '\r')
         return CB_REFUSE_NONE;
-    enum cb_refusal refusal = cb_http_head_scan(&conn->scan, head, len, &head_len);
-    if (refusal != CB_REFUSE_NONE || head_len == 0)
-        return refusal;
     struct cb_http_request *req = cb_http_request_take(conn->http);
     if (!req)
         return CB_REFUSE_INTERNAL;
-    refusal = cb_http_head_parse(head, head_len, req);
+    enum cb_refusal refusal = read_head(conn, head, len, req, &head_len);
     if (refusal == CB_REFUSE_NONE && req->content_length > conn->http->opts.body_max_bytes)
         refusal = CB_REFUSE_TOO_LARGE;
-    if (refusal != CB_REFUSE_NONE) {
+    if (refusal != CB_REFUSE_NONE || head_len == 0) {
         cb_http_request_give(conn->http, req);
         return refusal;
     }

@@ -293,6 +293,30 @@ static void test_nothing_is_smuggled(void **state) {
     rig_stop(&rig);
 }
 
+/* The same where the head of a sound request like it is known (http_known.c). */
+static void test_nothing_is_smuggled_by_a_known_head(void **state) {
+    static const char sound[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na"
+                                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nb"
+                                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nc";
+    static const char behind[] = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, rig_echo);
+    for (unsigned i = 0; i < sizeof(rejects) / sizeof(rejects[0]); i++) {
+        int fd = rig_connect(&rig);
+        rig_say(&rig, fd, sound);
+        free(rig_read(&rig, fd, 3));
+        rig_send(&rig, fd, rejects[i].request, rejects[i].len);
+        rig_send(&rig, fd, behind, sizeof(behind) - 1);
+        char *answer = rig_read_all(&rig, fd);
+        assert_refused(rejects[i].what, answer, 400, "bad_request");
+        free(answer);
+        close(fd);
+    }
+    assert_int_equal(rig.n_requests, 3 * sizeof(rejects) / sizeof(rejects[0]));
+    rig_stop(&rig);
+}
+
 /* A refusal after sound requests comes behind their answers, and ends the connection. */
 static void test_malformed_after_sound(void **state) {
     (void)state;
@@ -572,6 +596,7 @@ int main(void) {
         cmocka_unit_test(test_malformed_is_refused),
         cmocka_unit_test(test_malformed_is_refused_at_every_split),
         cmocka_unit_test(test_nothing_is_smuggled),
+        cmocka_unit_test(test_nothing_is_smuggled_by_a_known_head),
         cmocka_unit_test(test_malformed_after_sound),
         cmocka_unit_test(test_odd_is_taken),
         cmocka_unit_test(test_every_split),

@@ -9,6 +9,7 @@ target_compile_definitions(proto_control_test PRIVATE CB_GOLDEN="${CMAKE_SOURCE_
 cb_test(proto/link proto)
 cb_test(proto/http_reject proto)
 cb_test(proto/http proto)
+cb_test(proto/http_known proto)
 cb_test(proto/http_stream proto)
 cb_test(proto/http_limit proto)
 cb_test(proto/http_query proto)
