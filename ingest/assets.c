@@ -1,54 +1,30 @@
 /* SPDX-License-Identifier: MIT
- * assets.c: see assets.h. The script is put together for each request, since a copy of a few
- * kilobytes costs less than a cache of sites would; the site's name is of [a-zA-Z0-9_-], so it
- * stands safely in a string literal, an entity tag and a header. */
+ * assets.c: see assets.h. The script is the same for all sites, so that it is compressed when it is
+ * built: it reads its site from the address that it was loaded from. */
 #include "ingest/assets.h"
-
-#include <stdio.h>
 
 #include "ingest/reply.h"
 
-enum { SCRIPT_MAX_BYTES = 4 * 1024 * 1024, PATH_PREFIX = sizeof "/clientchat/" - 1 };
+enum { PATH_PREFIX = sizeof "/clientchat/" - 1 };
 
-/* "…" of the asset and the site's name to "…-site". Longer tags than fit are cut: still of this
- * content, since the site's name comes first. */
-static void etag_of(const struct cb_asset *asset, struct cb_str site, char *out, size_t bytes) {
-    struct cb_str tag = cb_str_of(asset->etag);
-    if (tag.len >= 2 && tag.p[0] == '"' && tag.p[tag.len - 1] == '"')
-        tag = (struct cb_str){tag.p + 1, tag.len - 2};
-    snprintf(out, bytes, "\"%.*s-%.*s\"", (int)site.len, site.p, (int)tag.len, tag.p);
-}
-
-static int build(const struct cb_asset *asset, struct cb_str site, struct cb_buf *out) {
-    struct cb_str mark = CB_STR(CB_ASSETS_SITE);
-    const char *from = (const char *)asset->data;
-    const char *at = memmem(from, asset->len, mark.p, mark.len);
-    if (!at)
-        return CB_EMALFORMED;
-    size_t before = (size_t)(at - from);
-    int err = cb_buf_reserve(out, asset->len + site.len);
-    if (!err)
-        err = cb_buf_append(out, from, before);
-    if (!err)
-        err = cb_buf_append_str(out, site);
-    return err ? err : cb_buf_append(out, at + mark.len, asset->len - before - mark.len);
-}
-
-static void serve(struct cb_http_req *req, struct cb_str site) {
-    const struct cb_asset *asset = cb_asset_find(cb_widget_assets, CB_STR("widget.js"));
+static void serve(struct cb_http_req *req, const struct cb_asset *asset, const char *caching) {
     struct cb_fault fault = {CB_REFUSE_INTERNAL, "the widget was not built in", NULL};
-    struct cb_buf script;
-    char etag[256];
-    cb_buf_init(&script, SCRIPT_MAX_BYTES);
-    if (!asset || build(asset, site, &script)) {
+    if (asset)
+        cb_asset_reply(req, asset, caching);
+    else
         cb_reply_fault(req, &fault, CB_REPLY_NO_STORE);
-    } else {
-        etag_of(asset, site, etag, sizeof etag);
-        struct cb_asset own = {asset->path, asset->type, etag, (const unsigned char *)script.data,
-                               script.len,  NULL,        0};
-        cb_asset_reply(req, &own, CB_REPLY_CORS "Cache-Control: public, max-age=300\r\n");
-    }
-    cb_buf_fini(&script);
+}
+
+/* A quote within a string of JSON is escaped, so this can only be the member itself. */
+static bool needs_consent(const struct cb_site *site) {
+    static const char member[] = "\"consent_needed\":true";
+    return site->page.len > 0 && memmem(site->page.p, site->page.len, member, sizeof member - 1);
+}
+
+static void serve_script(struct cb_http_req *req, const struct cb_site *site) {
+    struct cb_str path = needs_consent(site) ? CB_STR("consent.js") : CB_STR("widget.js");
+    serve(req, cb_asset_find(cb_widget_assets, path),
+          CB_REPLY_CORS "Cache-Control: public, max-age=60\r\n");
 }
 
 void cb_assets_script(struct cb_worker *w, struct cb_http_req *req, bool settled) {
@@ -62,7 +38,7 @@ void cb_assets_script(struct cb_worker *w, struct cb_http_req *req, bool settled
         cb_hold_for_site(w, req, name, cb_assets_script);
         break;
     case CB_SITE_KNOWN:
-        serve(req, name);
+        serve_script(req, site);
         break;
     case CB_SITE_UNKNOWN:
         cb_reply_fault(req, &fault, CB_REPLY_NO_STORE);
@@ -73,22 +49,29 @@ void cb_assets_script(struct cb_worker *w, struct cb_http_req *req, bool settled
     }
 }
 
-/* Serves an asset as it is. */
-static void serve_file(struct cb_http_req *req, struct cb_str path) {
-    const struct cb_asset *asset = cb_asset_find(cb_widget_assets, path);
-    struct cb_fault fault = {CB_REFUSE_INTERNAL, "the demo page was not built in", NULL};
-    if (asset)
-        cb_asset_reply(req, asset, CB_REPLY_CORS "Cache-Control: no-cache\r\n");
-    else
-        cb_reply_fault(req, &fault, CB_REPLY_NO_STORE);
+void cb_assets_interface(struct cb_worker *w, struct cb_http_req *req, bool settled) {
+    (void)w, (void)settled;
+    const struct cb_asset *asset =
+        cb_asset_find(cb_widget_assets, (struct cb_str){req->path.p + 1, req->path.len - 1});
+    if (asset) {
+        serve(req, asset, CB_REPLY_CORS "Cache-Control: public, max-age=31536000, immutable\r\n");
+        return;
+    }
+    for (asset = cb_widget_assets; asset->path && strncmp(asset->path, "w/", 2) != 0;)
+        asset++;
+    serve(req, asset->path ? asset : NULL, CB_REPLY_CORS CB_REPLY_NO_STORE);
+}
+
+static void serve_page(struct cb_http_req *req, struct cb_str path) {
+    serve(req, cb_asset_find(cb_widget_assets, path), CB_REPLY_CORS "Cache-Control: no-cache\r\n");
 }
 
 void cb_assets_demo(struct cb_worker *w, struct cb_http_req *req, bool settled) {
     (void)w, (void)settled;
-    serve_file(req, CB_STR("demo.html"));
+    serve_page(req, CB_STR("demo.html"));
 }
 
 void cb_assets_demo_script(struct cb_worker *w, struct cb_http_req *req, bool settled) {
     (void)w, (void)settled;
-    serve_file(req, CB_STR("demo.js"));
+    serve_page(req, CB_STR("demo.js"));
 }

@@ -21,6 +21,7 @@ static const struct route {
     {{"/v1/boot", 8}, false, true, true, cb_boot_handle},
     {{"/v1/pixel.gif", 13}, false, false, true, cb_pixel_handle},
     {{"/clientchat/", 12}, true, false, false, cb_assets_script},
+    {{"/w/", 3}, true, false, false, cb_assets_interface},
     {{"/demo", 5}, false, false, false, cb_assets_demo},
     {{"/demo.js", 8}, false, false, false, cb_assets_demo_script},
     {{"/healthz", 8}, false, false, false, cb_health_alive},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * asset.c: serves the embedded web files.
  *
- * The two encodings of an asset are different bytes, so the compressed one carries its entity tag
- * as a weak one; If-None-Match compares weakly anyway (RFC 9110, sections 8.8.3 and 13.1.2). */
+ * The encodings of an asset are different bytes, so a compressed one carries its entity tag as a
+ * weak one; If-None-Match compares weakly anyway (RFC 9110, sections 8.8.3 and 13.1.2). */
 #include "proto/asset.h"
 
 #include <stdio.h>
@@ -56,8 +56,9 @@ static bool weight_is_zero(struct cb_str parameters) {
     return false;
 }
 
-/* Whether Accept-Encoding takes gzip (RFC 9110, section 12.5.3): by name, else by *. */
-static bool takes_gzip(const struct cb_http_req *req) {
+/* Whether Accept-Encoding takes a coding (RFC 9110, section 12.5.3): by name, else by *. alias:
+ * another name of it, or NULL. */
+static bool takes(const struct cb_http_req *req, const char *name, const char *alias) {
     bool star = false;
     for (unsigned i = 0; i < req->n_headers; i++) {
         struct cb_str list = req->headers[i].value, item, coding;
@@ -66,7 +67,7 @@ static bool takes_gzip(const struct cb_http_req *req) {
         while (next_item(&list, ',', &item)) {
             if (!next_item(&item, ';', &coding))
                 continue;
-            if (case_is(coding, "gzip") || case_is(coding, "x-gzip"))
+            if (case_is(coding, name) || (alias && case_is(coding, alias)))
                 return !weight_is_zero(item);
             if (case_is(coding, "*"))
                 star = !weight_is_zero(item);
@@ -94,24 +95,34 @@ static bool has_tag(const struct cb_http_req *req, const char *etag) {
 }
 
 void cb_asset_reply(struct cb_http_req *req, const struct cb_asset *asset, const char *headers) {
-    bool gzip = asset->gzip && takes_gzip(req);
+    struct cb_asset_bytes body = asset->data;
+    const char *coding = NULL;
+    if (asset->gzip.p && takes(req, "gzip", "x-gzip")) {
+        coding = "gzip";
+        body = asset->gzip;
+    }
+    if (asset->brotli.p && asset->brotli.len < body.len && takes(req, "br", NULL)) {
+        coding = "br";
+        body = asset->brotli;
+    }
     struct cb_buf lines;
     cb_buf_init(&lines, 8192);
-    int rc = cb_buf_printf(&lines, "ETag: %s%s\r\n%s%s", gzip ? "W/" : "", asset->etag,
-                           asset->gzip ? "Vary: Accept-Encoding\r\n" : "", headers ? headers : "");
+    int rc = cb_buf_printf(&lines, "ETag: %s%s\r\n%s%s", coding ? "W/" : "", asset->etag,
+                           asset->gzip.p || asset->brotli.p ? "Vary: Accept-Encoding\r\n" : "",
+                           headers ? headers : "");
     bool same = has_tag(req, asset->etag);
     if (rc == 0 && !same)
-        rc = cb_buf_printf(&lines, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n%s",
-                           asset->type, gzip ? "Content-Encoding: gzip\r\n" : "");
+        rc = cb_buf_printf(&lines, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n",
+                           asset->type);
+    if (rc == 0 && !same && coding)
+        rc = cb_buf_printf(&lines, "Content-Encoding: %s\r\n", coding);
     if (rc == 0)
         rc = cb_buf_append(&lines, "", 1);
     if (rc != 0)
         cb_http_reply(req, 500, NULL, NULL, 0);
     else if (same)
         cb_http_reply(req, 304, lines.data, NULL, 0);
-    else if (gzip)
-        cb_http_reply(req, 200, lines.data, asset->gzip, asset->gzip_len);
     else
-        cb_http_reply(req, 200, lines.data, asset->data, asset->len);
+        cb_http_reply(req, 200, lines.data, body.p, body.len);
     cb_buf_fini(&lines);
 }

@@ -11,7 +11,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 const TYPES = new Map([
@@ -47,6 +47,76 @@ const styleAsText = {
 };
 
 /**
+ * @param {string} source
+ * @returns {import("esbuild").BuildOptions & {write: false, metafile: true}}
+ */
+function options(source) {
+  return {
+    absWorkingDir: resolve(source),
+    outbase: resolve(source),
+    outdir: resolve(source, ".out"), // named only: nothing is written there
+    bundle: true,
+    minify: true,
+    charset: "utf8",
+    target: ["chrome91", "firefox90", "safari15"],
+    legalComments: "eof",
+    loader: { ".svg": "dataurl", ".png": "dataurl", ".woff2": "dataurl" },
+    plugins: [styleAsText],
+    write: false,
+    metafile: true,
+    logLevel: "warning",
+  };
+}
+
+/**
+ * The sources of a build.
+ * @param {string} source
+ * @param {import("esbuild").Metafile} metafile
+ */
+function inputsOf(source, metafile) {
+  return Object.keys(metafile.inputs).map((path) =>
+    resolve(source, path.replace(/^[a-z-]+:/, "").replace(/\?.*$/, "")),
+  );
+}
+
+/**
+ * A script that another imports as `./name.js?url` becomes a file of its own, an ES module at an
+ * address that has the hash of its content: what is there never changes. The import is the address.
+ * @param {string} source
+ * @param {Map<string, Buffer>} files gets the file
+ * @param {Set<string>} inputs gets what it was made from
+ * @returns {import("esbuild").Plugin}
+ */
+function scriptAsAddress(source, files, inputs) {
+  return {
+    name: "script-as-address",
+    setup(build) {
+      build.onResolve({ filter: /\.js\?url$/ }, ({ path, resolveDir }) => ({
+        path: resolve(resolveDir, path.replace("?url", "")),
+        namespace: "address",
+      }));
+      build.onLoad({ filter: /.*/, namespace: "address" }, async ({ path }) => {
+        const { outputFiles, metafile } = await esbuild.build({
+          ...options(source),
+          entryPoints: [path],
+          format: "esm",
+        });
+        for (const input of inputsOf(source, metafile)) inputs.add(input);
+        const data = Buffer.from(outputFiles[0].contents);
+        const name = `w/${hashOf(data)}.js`;
+        files.set(name, data);
+        return { contents: "/" + name, loader: "text" };
+      });
+    },
+  };
+}
+
+/** @param {Buffer} data */
+function hashOf(data) {
+  return createHash("sha256").update(data).digest("hex").slice(0, 20);
+}
+
+/**
  * Bundles the entries; each keeps its name.
  * @param {string} source
  * @param {string[]} entries
@@ -56,31 +126,36 @@ export async function bundle(source, entries) {
   /** @type {Map<string, Buffer>} */
   const files = new Map();
   if (entries.length === 0) return { files, inputs: [] };
-  const outdir = resolve(source, ".out"); // named only: nothing is written there
+  /** @type {Set<string>} */
+  const inputs = new Set();
   const result = await esbuild.build({
-    absWorkingDir: resolve(source),
+    ...options(source),
     entryPoints: entries.map((entry) => resolve(source, entry)),
-    outbase: resolve(source),
-    outdir,
-    bundle: true,
-    minify: true,
     format: "iife",
-    charset: "utf8",
-    target: ["chrome90", "firefox90", "safari15"],
-    legalComments: "eof",
-    loader: { ".svg": "dataurl", ".png": "dataurl", ".woff2": "dataurl" },
-    plugins: [styleAsText],
-    write: false,
-    metafile: true,
-    logLevel: "warning",
+    plugins: [styleAsText, scriptAsAddress(source, files, inputs)],
   });
   for (const file of result.outputFiles) {
-    files.set(relative(outdir, file.path), Buffer.from(file.contents));
+    files.set(relative(resolve(source, ".out"), file.path), Buffer.from(file.contents));
   }
-  const inputs = Object.keys(result.metafile.inputs).map((path) =>
-    resolve(source, path.replace(/^[a-z-]+:/, "")),
-  );
-  return { files, inputs };
+  for (const input of inputsOf(source, result.metafile)) inputs.add(input);
+  return { files, inputs: [...inputs] };
+}
+
+/**
+ * The compressed forms that are smaller than the data itself.
+ * @param {Buffer} data
+ */
+function compressed(data) {
+  const gzip = gzipSync(data, { level: 9 });
+  gzip[9] = 255; // the operating system's number: unknown, so that builds are alike
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+    [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT,
+    [constants.BROTLI_PARAM_SIZE_HINT]: data.length,
+  };
+  const brotli = brotliCompressSync(data, { params });
+  const all = Object.entries({ gzip, brotli });
+  return new Map(all.filter(([, { length }]) => length < data.length));
 }
 
 /**
@@ -114,19 +189,21 @@ function table(symbol, files) {
     const data = /** @type {Buffer} */ (files.get(path));
     const type = TYPES.get(extname(path));
     if (!type) throw new Error(`${path}: no content type is known for this kind of file`);
-    const etag = createHash("sha256").update(data).digest("hex").slice(0, 20);
-    const gzip = gzipSync(data, { level: 9 });
-    gzip[9] = 255; // the operating system's number: unknown, so that builds are alike
-    const smaller = gzip.length < data.length;
     arrays += `static const unsigned char data_${i}[] =\n${literal(data)};\n`;
-    if (smaller) arrays += `static const unsigned char gzip_${i}[] =\n${literal(gzip)};\n`;
-    rows += `    {"${path}", "${type}", "\\"${etag}\\"", data_${i}, ${data.length}, `;
-    rows += smaller ? `gzip_${i}, ${gzip.length}},\n` : "NULL, 0},\n";
+    rows += `    {"${path}", "${type}", "\\"${hashOf(data)}\\"", {data_${i}, ${data.length}}, `;
+    const packed = compressed(data);
+    const forms = ["gzip", "brotli"].map((name) => {
+      const bytes = packed.get(name);
+      if (!bytes) return "{NULL, 0}";
+      arrays += `static const unsigned char ${name}_${i}[] =\n${literal(bytes)};\n`;
+      return `{${name}_${i}, ${bytes.length}}`;
+    });
+    rows += `${forms.join(", ")}},\n`;
   });
   return (
     `/* Made by proto/embed.mjs: edit the web folder instead. */\n#include "proto/asset.h"\n\n${arrays}\n` +
     `extern const struct cb_asset ${symbol}[];\nconst struct cb_asset ${symbol}[] = {\n${rows}` +
-    `    {NULL, NULL, NULL, NULL, 0, NULL, 0},\n};\n`
+    `    {.path = NULL},\n};\n`
   );
 }
 

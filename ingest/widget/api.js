@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // api.js: onWebChat_, the widget's JavaScript API, and the page's queue of calls from before it was
-// there.
+// there. What is about the visitor's fields, events and consent is done here and at once; the rest is
+// the interface's (commands.js) and waits until that is there.
 //
 // A call never throws. What it refuses is told to the console and to the call's own `done`.
-import { wellFormed } from "./beacon.js";
-import { CALLBACKS, callbackName, warn } from "./listeners.js";
-import { checkedRule } from "./trigger.js";
+import { wellFormed } from "./text.js";
+import { attempt, warn } from "./warn.js";
 
 /** The visitor's fields and their limits in characters, as in proto/event.h. */
 const FIELDS = new Map([
@@ -14,93 +14,79 @@ const FIELDS = new Map([
   ["phone", 40],
   ["notes", 4000],
 ]);
-
 /** @typedef {import("./delivery.js").Outcome} Outcome */
+/** @typedef {[code: string, message: string]} Refusal */
 /**
  * @typedef {object} Widget what the API can do
  * @property {(key: string, value: string, done: (outcome: Outcome) => void) => void} setField
  * @property {(key: string) => string | undefined} getField
  * @property {() => string | undefined} status
- * @property {(language: string) => void} setLanguage
- * @property {(open: boolean) => void} setOpen
- * @property {(shown: boolean) => void} setShown
- * @property {(rule: import("./trigger.js").Rule) => boolean} addTrigger
+ * @property {() => object[] | undefined} triggers
+ * @property {(given: boolean) => void} setConsent
+ * @property {(name: string, done: (outcome: Outcome) => void) => void} record
+ * @property {(use: (face: import("./interface.js").Interface) => void) => void} withInterface
  */
 
-/** @param {unknown} value */
-function isSwitch(value) {
-  return ["number", "string"].includes(typeof value) && /^[01]$/.test(String(value));
-}
-
-/**
- * @param {Widget} widget
- * @param {import("./listeners.js").Listeners} listeners
- */
-export function createApi(widget, listeners) {
+/** @param {Widget} widget */
+export function createApi({ withInterface, ...widget }) {
   /**
-   * @param {unknown} key
-   * @param {unknown} value
-   * @param {unknown} [done]
-   * @returns {void}
+   * What set() does. Throws where a value of the page's throws as it is looked at.
+   * @param {any} key
+   * @param {any} value
+   * @param {(outcome: Outcome | Refusal) => void} tell
+   * @returns {void | Refusal}
    */
-  function set(key, value, done) {
-    /** @param {Outcome} outcome */
-    const tell = (outcome) => {
-      if (typeof done === "function") {
-        listeners.call(`done of set(${String(key)})`, /** @type {any} */ (done), outcome);
-      }
-    };
-    /**
-     * @param {string} code
-     * @param {string} message
-     */
-    const refuse = (code, message) => {
-      warn(`set(${String(key)}): ${message}`);
-      tell({ ok: false, code, message });
-    };
-
-    const limit = FIELDS.get(/** @type {string} */ (key));
-    const callback = callbackName(key);
-    if (limit !== undefined) {
-      if (typeof value !== "string") return refuse("wrong_type", "a string is expected");
+  function apply(key, value, tell) {
+    const limit = key === "event" ? 64 : FIELDS.get(key);
+    if (limit) {
+      if (typeof value !== "string") return ["wrong_type", "a string is expected"];
       const text = wellFormed(value);
       if (text.length > limit && [...text].length > limit) {
-        return refuse("too_long", `at most ${limit} characters are allowed`);
+        return ["too_long", `at most ${limit} characters are allowed`];
       }
-      return widget.setField(/** @type {string} */ (key), text, tell);
-    }
-    if (callback) {
-      if (typeof value !== "function") return refuse("wrong_type", "a function is expected");
-      listeners.replace(callback, /** @type {any} */ (value));
-    } else if (key === "max" || key === "show") {
-      if (!isSwitch(value)) return refuse("wrong_type", "0 or 1 is expected");
-      (key === "max" ? widget.setOpen : widget.setShown)(Number(value) === 1);
-    } else if (key === "language") {
-      if (typeof value !== "string") return refuse("wrong_type", "a string is expected");
-      widget.setLanguage(value);
-    } else if (key === "trigger") {
-      const rule = checkedRule(value);
-      if (!rule) return refuse("wrong_type", "{id, name, delay_s, message} is expected");
-      if (!widget.addTrigger(rule)) {
-        return refuse("spent", "this visit has had its trigger");
-      }
+      if (key === "event") widget.record(text, tell);
+      else widget.setField(key, text, tell);
+    } else if (key === "consent") {
+      if (!/^[01]$/.test(value)) return ["wrong_type", "0 or 1 is expected"];
+      widget.setConsent(value == 1);
+      tell({ ok: true });
     } else {
-      return refuse("unknown_key", "there is no such key");
+      withInterface((face) => tell(face.set(key, value)));
     }
-    tell({ ok: true });
   }
 
   return {
-    set,
     /**
      * @param {unknown} key
-     * @returns {string | undefined}
+     * @param {unknown} value
+     * @param {any} [done]
+     */
+    set(key, value, done) {
+      /** @param {Outcome | Refusal} outcome */
+      function tell(outcome) {
+        if (!("ok" in outcome)) outcome = { ok: false, code: outcome[0], message: outcome[1] };
+        if (!outcome.ok) warn(outcome.message, key);
+        if (typeof done !== "function") return;
+        try {
+          done(outcome);
+        } catch (error) {
+          withInterface((face) => face.failed("done", error));
+        }
+      }
+      /** @type {void | Refusal} */
+      let refusal = ["wrong_type", "it cannot be read"];
+      attempt(() => (refusal = apply(key, value, tell)));
+      if (refusal) tell(refusal);
+    },
+    /**
+     * @param {any} key
+     * @returns {any}
      */
     get(key) {
+      if (FIELDS.has(key)) return widget.getField(key);
       if (key === "status") return widget.status();
-      if (typeof key === "string" && FIELDS.has(key)) return widget.getField(key);
-      warn(`get(${String(key)}): there is no such key`);
-      return undefined;
+      if (key === "triggers") return widget.triggers();
+      warn("there is no such key", key);
     },
     /**
      * Adds a listener beside others.
@@ -109,12 +95,10 @@ export function createApi(widget, listeners) {
      * @returns {() => void} its undo
      */
     on(name, f) {
-      const known = callbackName(name);
-      if (known && typeof f === "function") {
-        return listeners.add(known, /** @type {any} */ (f));
-      }
-      warn(`on(${String(name)}): one of ${CALLBACKS.join(", ")} and a function are expected`);
-      return () => {};
+      /** @type {() => void} */
+      let undo;
+      withInterface((face) => (undo = face.on(name, f)));
+      return () => withInterface(() => undo());
     },
   };
 }
@@ -125,12 +109,12 @@ export function createApi(widget, listeners) {
  */
 export function takeOver(api) {
   const page = /** @type {any} */ (window);
-  const stub = (page.onWebChat ??= {});
+  const stub = page.onWebChat ?? {};
   const queue = Array.isArray(stub.ar) ? stub.ar : [];
 
   /** @param {any} call [key, value, done?], or ["on", [name, f]] from our snippet's on() */
   function replay(call) {
-    if (!Array.isArray(call) || call.length === 0) return; // length 0: undone meanwhile
+    if (!Array.isArray(call) || !call.length) return; // no length: undone meanwhile
     const [key, value, done] = call;
     if (key === "on" && Array.isArray(value)) {
       /** @type {any} */ (call).undo = api.on(value[0], value[1]);
@@ -139,16 +123,15 @@ export function takeOver(api) {
     }
   }
 
-  const calls = queue.splice(0);
-  try {
-    Object.assign(stub, api);
-    // Stubs in the wild keep the array and push to it.
-    queue.push = (/** @type {any[]} */ ...late) => {
-      late.forEach(replay);
-      return 0;
-    };
-  } catch {
-    // Frozen by the page: its stub finds onWebChat_ by itself.
-  }
+  // Each of these may be frozen by the page.
+  attempt(() => (page.onWebChat_ = api));
+  attempt(() => (page.onWebChat = Object.assign(stub, api)));
+  // A stub that stays the page's own goes on pushing to its queue, and those in the wild do anyway.
+  if (stub.set !== api.set) attempt(() => (page.onWebChat = { ar: queue, ...api }));
+  const calls = [...queue];
+  attempt(() => (queue.length = 0));
+  attempt(() => {
+    queue.push = (/** @type {any[]} */ ...late) => late.forEach(replay);
+  });
   calls.forEach(replay);
 }

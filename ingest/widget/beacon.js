@@ -4,6 +4,8 @@
 // A producer is one load of the page; it numbers its events 1, 2, 3… as they happen, so that the
 // server sees each once and sees gaps. What the rate limit refuses gets no number: it is counted,
 // and the count is sent as an event `dropped`.
+import { NO_CONSENT } from "./delivery.js";
+import { toJson } from "./json.js";
 import { randomHex } from "./store.js";
 
 const BATCH_MS = 1000;
@@ -13,73 +15,32 @@ const RATE_PER_S = 10;
 const BURST = 100;
 const SPARED = BURST / 2; // pages that ask for fields all the time leave so much to the rest
 const PAGE_MAX = 2048; // bytes; an address is ASCII
-const TEXT_MAX = 1024; // bytes of a prop
 
-const SOON = new Set(["onClick", "onMaximize", "onMinimize", "onTrigger", "onStartWriting"]);
-SOON.add("message").add("set");
+const SOON = /^(on(?!WebChatLoaded)|message|set$)/;
 
 /** @typedef {ReturnType<typeof createBeacon>} Beacon */
 /** @typedef {import("./delivery.js").Outcome} Outcome */
 /** @typedef {Record<string, string | number | boolean>} Props */
 /** @typedef {{key?: string, value?: string, props?: Props}} Detail */
 
-/**
- * Text that survives JSON and UTF-8: lone halves of surrogate pairs are replaced.
- * @param {string} text
- */
-export function wellFormed(text) {
-  return text.replace(/\p{Cs}/gu, "\ufffd");
-}
-
-/**
- * Cuts text into pieces of at most TEXT_MAX bytes, between characters.
- * @param {string} text
- * @returns {string[]}
- */
-export function pieces(text) {
-  const out = [""];
-  let bytes = 0;
-  for (const character of wellFormed(text)) {
-    const size = new TextEncoder().encode(character).length;
-    if (bytes + size > TEXT_MAX) {
-      out.push("");
-      bytes = 0;
-    }
-    out[out.length - 1] += character;
-    bytes += size;
-  }
-  return out;
-}
-
-/**
- * @param {Props} [props]
- * @returns {Props | undefined}
- */
-function fitting(props) {
-  if (!props) return undefined;
-  return Object.fromEntries(
-    Object.entries(props).map(([key, value]) => [
-      key,
-      typeof value === "string" ? pieces(value)[0] : value,
-    ]),
-  );
-}
-
 /** The page's address without query and fragment: those often hold secrets. */
 export function pageAddress() {
-  const { protocol, host, pathname } = location;
-  return `${protocol}//${host}${pathname}`.slice(0, PAGE_MAX);
+  return (location.origin + location.pathname).slice(0, PAGE_MAX);
 }
 
 /**
- * @param {string} firstVisitor
  * @param {string} firstProducer
  * @param {import("./delivery.js").Delivery} delivery
- * @param {import("./listeners.js").Listeners} listeners
- * @param {(visitor: string) => string} renew gives the id that takes the place of one that was erased
+ * @param {object} options
+ * @param {(event: {seq: number, name: string, key?: string, state: string}) => void} options.heard
+ *   told of each event: first "sending", then "stored" or "refused"
+ * @param {(visitor: string) => string} options.renew gives the id that takes the place of one that
+ *   was erased
+ * @param {() => boolean} options.silent whether nothing may be recorded: the visitor refuses
  */
-export function createBeacon(firstVisitor, firstProducer, delivery, listeners, renew) {
-  let visitor = firstVisitor;
+export function createBeacon(firstProducer, delivery, { heard, renew, silent }) {
+  /** @type {string | undefined} */
+  let visitor;
   let producer = firstProducer;
   let seq = 0;
   let lastAt = Date.now();
@@ -100,6 +61,11 @@ export function createBeacon(firstVisitor, firstProducer, delivery, listeners, r
     return true;
   }
 
+  function newProducer() {
+    producer = randomHex(8);
+    seq = 0;
+  }
+
   /**
    * @param {string} name
    * @param {number} at
@@ -107,58 +73,69 @@ export function createBeacon(firstVisitor, firstProducer, delivery, listeners, r
    * @param {(outcome: Outcome) => void} [done]
    */
   function number(name, at, detail, done) {
-    if (at - lastAt > PRODUCER_IDLE_MS) {
-      producer = randomHex(8);
-      seq = 0;
-    }
+    if (at - lastAt > PRODUCER_IDLE_MS) newProducer();
     lastAt = at;
     const { key, value, props } = detail;
     // JSON leaves out what is undefined.
-    const event = { seq: ++seq, name, at, page: pageAddress(), key, value, props: fitting(props) };
-    const sender = visitor;
-    listeners.emit("onEvent", { seq: event.seq, name, key, state: "sending" });
-    delivery.add(
-      {
-        visitor,
-        producer,
-        json: JSON.stringify(event),
-        done(outcome) {
-          const state = outcome.ok ? "stored" : "refused";
-          if (!outcome.ok && outcome.code === "erased") forget(sender);
-          listeners.emit("onEvent", { seq: event.seq, name, key, state });
-          done?.(outcome);
-        },
+    const event = { seq: ++seq, name, at, page: pageAddress(), key, value, props };
+    heard({ seq: event.seq, name, key, state: "sending" });
+    /** @type {import("./delivery.js").Item} */
+    const item = {
+      visitor,
+      producer,
+      json: toJson(event),
+      bytes: 0,
+      flying: false,
+      done(outcome) {
+        const state = outcome.ok ? "stored" : "refused";
+        if (!outcome.ok && outcome.code === "erased") erased(item.visitor);
+        heard({ seq: event.seq, name, key, state });
+        done?.(outcome);
       },
-      SOON.has(name) ? SOON_MS : BATCH_MS,
-    );
+    };
+    delivery.add(item, SOON.test(name) ? SOON_MS : BATCH_MS);
   }
 
   /**
    * What is recorded from now on is another visitor's. What waits of the old one will be refused.
-   * @param {string} erased
+   * @param {string | undefined} old
    */
-  function forget(erased) {
-    if (visitor !== erased) return;
-    visitor = renew(erased);
-    producer = randomHex(8);
-    seq = 0;
+  function erased(old) {
+    if (!old || visitor !== old) return;
+    visitor = renew(old);
+    newProducer();
   }
 
   return {
-    forget,
+    erased,
+    /** Whose the events are; undefined while they wait for that. */
+    visitor: () => visitor,
+    /**
+     * What was recorded until now, and is from now on, is this visitor's.
+     * @param {string} id
+     */
+    identify(id) {
+      visitor = id;
+      delivery.identify(id);
+    },
+    /** Knows of no visitor any more; what waits is not sent. */
+    forget() {
+      visitor = undefined;
+      newProducer();
+      delivery.clear();
+    },
     /**
      * Records an event; done is told, once, what became of it.
      * @param {string} name
      * @param {Detail} [detail]
      * @param {(outcome: Outcome) => void} [done]
-     * @returns {boolean} false when the rate limit refused it (done was told)
      */
     record(name, detail = {}, done) {
       const now = Date.now();
+      if (silent()) return done?.(NO_CONSENT);
       if (!allowed(name, now)) {
         limited++;
-        done?.({ ok: false, code: "rate_limited", message: "too many events in a short time" });
-        return false;
+        return done?.({ ok: false, code: "rate_limited", message: "too many events at once" });
       }
       const lost = delivery.takeDropped();
       if (limited || lost) {
@@ -167,7 +144,6 @@ export function createBeacon(firstVisitor, firstProducer, delivery, listeners, r
         limited = 0;
       }
       number(name, now, detail, done);
-      return true;
     },
   };
 }

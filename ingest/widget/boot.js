@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // boot.js: asks the server for the site's status and settings and for this visitor's fields.
+import { post } from "./post.js";
+import { warn } from "./warn.js";
 
 const TRIES = 4;
 const ANSWER_MS = 5000;
@@ -15,66 +17,34 @@ const ANSWER_MS = 5000;
  * @property {string} [colour] #rrggbb
  * @property {{field: string, required?: boolean}[]} [form] the form before a chat
  * @property {boolean} [hide_when_offline]
+ * @property {Rule[]} [triggers]
+ * @property {boolean} [consent_needed]
  */
 /**
- * @typedef {object} Boot
+ * @typedef {object} About
  * @property {"online" | "offline"} status
- * @property {Record<string, string>} visitor the fields
- * @property {boolean} erased the visitor was erased: the id is not to be used any more
- * @property {Rule[]} triggers
- * @property {Settings} settings
+ * @property {Record<string, string>} [visitor] the fields
+ * @property {boolean} [erased] the visitor was erased: the id is not to be used any more
  */
-
-/**
- * The server's answer, with every field there and of its type.
- * @param {any} answer
- * @returns {Boot}
- */
-function checked(answer) {
-  /** @type {Record<string, string>} */
-  const visitor = {};
-  for (const [key, value] of Object.entries(answer?.visitor ?? {})) {
-    if (typeof value === "string") visitor[key] = value;
-  }
-  return {
-    status: answer?.status === "online" ? "online" : "offline",
-    visitor,
-    erased: answer?.erased === true,
-    triggers: Array.isArray(answer?.triggers) ? answer.triggers : [],
-    settings: answer ?? {},
-  };
-}
+/** @typedef {Settings & About} Boot the server's answer */
 
 /**
  * Calls settled once for the first try, with null when it failed, and once more when a later try
- * succeeds. Calls refused instead when the server does not want this site or page.
+ * succeeds; never when the server does not want this site or page.
  * @param {string} url
- * @param {{site: string, visitor: string}} question
+ * @param {() => {site: string, visitor?: string}} question
  * @param {(boot: Boot | null) => void} settled
- * @param {(message: string) => void} refused
+ * @param {number} [tries] this one as well
  */
-export async function boot(url, question, settled, refused) {
-  for (let tries = 1; tries <= TRIES; tries++) {
-    let waitMs = 0;
-    try {
-      const response = await fetch(url, {
-        method: "POST",
-        body: JSON.stringify(question),
-        credentials: "omit",
-        cache: "no-store",
-        signal: AbortSignal.timeout?.(ANSWER_MS),
-      });
-      const answer = await response.json();
-      if (response.ok) return settled(checked(answer));
-      if (response.status < 500 && response.status !== 429) {
-        return refused(String(answer?.error?.message ?? response.status));
-      }
-      waitMs = Math.min(Number(response.headers.get("Retry-After")) || 0, 3600) * 1000;
-    } catch {
-      // No answer, or not JSON: try again.
+export function boot(url, question, settled, tries = 1) {
+  void post(url, question(), ANSWER_MS, false, (status, answer, waitMs) => {
+    if (status === 200 && answer) return settled(answer);
+    if (status >= 400 && status < 500 && status !== 429) {
+      return warn(`the widget stays away: ${answer?.error?.message ?? status}`);
     }
     if (tries === 1) settled(null);
-    waitMs ||= 2000 * 2 ** tries;
-    await new Promise((resolve) => setTimeout(resolve, waitMs * (1 + Math.random() / 4)));
-  }
+    if (tries === TRIES) return;
+    const ms = (waitMs || 2000 * 2 ** tries) * (1 + Math.random() / 4);
+    setTimeout(boot, ms, url, question, settled, tries + 1);
+  });
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // chat.js: the state of the chat: open, shown, online, in which language. What happens to it becomes
 // an event and a callback, whoever caused it.
-import { pieces } from "./beacon.js";
 import { createPanel } from "./panel.js";
+import { pieces } from "./text.js";
 
 /** @typedef {ReturnType<typeof createChat>} Chat */
 /** @typedef {import("./delivery.js").Outcome} Outcome */

@@ -4,3 +4,8 @@ declare module "*.css" {
   const text: string;
   export default text;
 }
+// The address at which a script is served that an entry imports so.
+declare module "*.js?url" {
+  const address: string;
+  export default address;
+}

@@ -7,7 +7,9 @@
 // under a key of this page, and the next page takes it over: it writes the events under its own key
 // before it removes the old one, so they always have exactly one owner. A page that comes back from
 // the background and finds its key gone leaves those events to the new owner.
-import { warn } from "./listeners.js";
+import { toJson } from "./json.js";
+import { post } from "./post.js";
+import { attempt, warn } from "./warn.js";
 
 const QUEUE_MAX = 1000; // events in memory
 const KEEP_MAX = 200; // events in storage
@@ -24,7 +26,7 @@ const BLIND_MS = 5000; // after a sendBeacon the page waits so long before it se
 /** @typedef {{ok: true} | {ok: false, code: string, message: string}} Outcome */
 /**
  * @typedef {object} Item
- * @property {string} visitor
+ * @property {string} [visitor] an event without one waits for it
  * @property {string} producer
  * @property {string} json the event; fixed
  * @property {number} bytes of json
@@ -33,25 +35,21 @@ const BLIND_MS = 5000; // after a sendBeacon the page waits so long before it se
  */
 /** @typedef {ReturnType<typeof createDelivery>} Delivery */
 
+/** @type {Outcome} */
+export const NO_CONSENT = { ok: false, code: "no_consent", message: "the visitor refuses" };
+
 /** @param {string} text */
 function byteLength(text) {
   return new TextEncoder().encode(text).length;
 }
 
-/** @param {string | null} header */
-function retryAfterMs(header) {
-  if (!header) return 0;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return Math.min(Math.max(ms || 0, 0), 3_600_000);
-}
-
 /**
  * Whether the server itself answered, with a verdict. A network that wants a log-in first answers
  * 200 with a page of its own, and a body may be cut off: the events are not stored then.
- * @param {Response} response
+ * @param {number} status
  * @param {any} answer
  */
-function isVerdict({ status }, answer) {
+function isVerdict(status, answer) {
   if (status === 200 || status === 202) return Number.isInteger(answer?.accepted ?? answer?.queued);
   return status === 204 || status >= 400;
 }
@@ -82,6 +80,7 @@ export function createDelivery({ url, site, store, key }) {
    * @param {Outcome} outcome
    */
   function settle(item, outcome) {
+    if (!queue.includes(item)) return; // long since
     queue = queue.filter((other) => other !== item);
     item.done?.(outcome);
   }
@@ -89,7 +88,7 @@ export function createDelivery({ url, site, store, key }) {
   /** @param {Item[]} items of one producer */
   function envelope(items) {
     const { visitor, producer } = items[0];
-    const head = JSON.stringify({ site, visitor, producer, sent: Date.now() });
+    const head = toJson({ site, visitor, producer, sent: Date.now() });
     return `${head.slice(0, -1)},"events":[${items.map((item) => item.json).join()}]}`;
   }
 
@@ -98,7 +97,7 @@ export function createDelivery({ url, site, store, key }) {
    * @returns {Item[]}
    */
   function nextBatch() {
-    const ready = queue.filter((item) => !item.flying);
+    const ready = queue.filter((item) => !item.flying && item.visitor);
     /** @type {Item[]} */
     const batch = [];
     let bytes = 0;
@@ -136,17 +135,18 @@ export function createDelivery({ url, site, store, key }) {
 
   /** Writes what is not settled under our key. */
   function keep() {
-    if (!store.lasting) return;
     let bytes = 0;
-    const newest = [...queue].reverse().slice(0, KEEP_MAX);
-    const fitting = newest.filter((item) => (bytes += item.bytes) <= KEEP_BYTES).reverse();
+    const newest = queue.filter(({ visitor }) => visitor).slice(-KEEP_MAX);
+    let first = newest.length;
+    while (first && (bytes += newest[first - 1].bytes) <= KEEP_BYTES) first--;
+    const fitting = newest.slice(first);
     for (let n = fitting.length; n > 0; n >>= 1) {
       const items = fitting.slice(-n);
       const record = {
         dropped: dropped + queue.length - n,
         events: items.map(({ visitor, producer, json }) => [visitor, producer, json]),
       };
-      if (store.set(key, JSON.stringify(record))) {
+      if (store.set(key, toJson(record))) {
         kept = new Set(items);
         return;
       }
@@ -155,65 +155,50 @@ export function createDelivery({ url, site, store, key }) {
     kept = new Set();
   }
 
-  /** @param {number} ms */
-  function hold(ms) {
-    holdUntil = Date.now() + ms;
-    schedule(ms);
-  }
-
-  function backoffMs() {
-    return Math.min(BACKOFF_MAX_MS, 1000 * 2 ** failures++) * (0.5 + Math.random() / 2);
-  }
-
   /**
    * @param {Item[]} items
    * @param {boolean} ending the page may be gone before the answer comes
    */
-  async function send(items, ending) {
+  function send(items, ending) {
     const body = envelope(items);
     const bytes = byteLength(body);
     flyingBytes += bytes;
     for (const item of items) item.flying = true;
-    /** @type {Response | undefined} */
-    let response;
-    /** @type {any} */
-    let answer;
-    try {
-      response = await fetch(url, {
-        method: "POST",
-        body, // a string: text/plain, so that the browser asks no permission first
-        credentials: "omit",
-        // The budget of such requests is shared with the page; if that was why it failed, do without.
-        keepalive: flyingBytes < KEEPALIVE_BYTES && (ending || !silent),
-        signal: AbortSignal.timeout?.(ANSWER_MS),
-      });
-      if (response.status !== 204) answer = await response.json();
-    } catch {
-      // No answer, or one that is not JSON.
-    }
-    if (response && !isVerdict(response, answer)) response = undefined;
-    flyingBytes -= bytes;
-    for (const item of items) item.flying = false;
-    settleBatch(items, response, answer);
-    if (kept.size) keep();
-    if (queue.some((item) => !item.flying)) schedule(0);
+    // The budget of keepalive is shared with the page; if that was why it failed, do without.
+    const keepalive = flyingBytes < KEEPALIVE_BYTES && (ending || !silent);
+    void post(url, body, ANSWER_MS, keepalive, (status, answer, waitMs) => {
+      flyingBytes -= bytes;
+      for (const item of items) item.flying = false;
+      if (isVerdict(status, answer)) settleBatch(items, status, answer, waitMs);
+      else {
+        silent++;
+        unanswered(0);
+      }
+      if (kept.size) keep();
+      if (queue.length) schedule(0);
+    });
+  }
+
+  /** @param {number} waitMs what the server asks for; 0: it says nothing */
+  function unanswered(waitMs) {
+    serverSaidWait = waitMs > 0;
+    silentSince = Date.now();
+    const ms = Math.min(BACKOFF_MAX_MS, 1000 * 2 ** failures++) * (0.5 + Math.random() / 2);
+    if (silent >= SILENT_TRIES) return;
+    holdUntil = Date.now() + (waitMs ? waitMs + Math.random() * 500 : ms);
+    flush();
   }
 
   /**
    * @param {Item[]} items
-   * @param {Response | undefined} response
+   * @param {number} status
    * @param {any} answer
+   * @param {number} waitMs
    */
-  function settleBatch(items, response, answer) {
-    const status = response?.status ?? 0;
-    if (!response || status === 429 || status >= 500) {
-      const waitMs = retryAfterMs(response?.headers.get("Retry-After") ?? null);
-      serverSaidWait = waitMs > 0;
-      silent = response ? 0 : silent + 1;
-      silentSince = Date.now();
-      const ms = backoffMs();
-      if (silent < SILENT_TRIES) hold(waitMs ? waitMs + Math.random() * 500 : ms);
-      return;
+  function settleBatch(items, status, answer, waitMs) {
+    if (status === 429 || status >= 500) {
+      silent = 0;
+      return unanswered(waitMs);
     }
     failures = silent = holdUntil = 0;
     serverSaidWait = false;
@@ -227,11 +212,11 @@ export function createDelivery({ url, site, store, key }) {
       for (const refusal of answer.rejected) refusals.set(refusal?.index, refusal);
     }
     items.forEach((item, index) => {
-      const refusal = refusals.get(index) ?? (response.ok ? undefined : (answer?.error ?? {}));
+      const refusal = refusals.get(index) ?? (status < 300 ? undefined : (answer?.error ?? {}));
       if (!refusal) return settle(item, { ok: true });
       const code = String(refusal.code ?? "http_" + status);
-      const message = String(refusal.message ?? "the server refused it");
-      warn(`an event was refused: ${code}: ${message}`);
+      const message = String(refusal.message ?? "an event was refused");
+      warn(message, code);
       settle(item, { ok: false, code, message });
     });
   }
@@ -246,7 +231,7 @@ export function createDelivery({ url, site, store, key }) {
     if (waitMs > 0) return schedule(waitMs);
     if (flyingBytes) return; // its answer comes back here
     const batch = nextBatch();
-    if (batch.length) void send(batch, false);
+    if (batch.length) send(batch, false);
   }
 
   /** @param {Item[]} items */
@@ -279,7 +264,7 @@ export function createDelivery({ url, site, store, key }) {
   return {
     /**
      * Takes an event over; it is sent within ms.
-     * @param {Omit<Item, "flying" | "bytes">} item
+     * @param {Item} item its bytes are counted here
      * @param {number} ms
      */
     add(item, ms) {
@@ -290,8 +275,25 @@ export function createDelivery({ url, site, store, key }) {
           settle(oldest, { ok: false, code: "dropped", message: "too many events wait" });
         }
       }
-      queue.push({ ...item, bytes: byteLength(item.json), flying: false });
+      item.bytes = byteLength(item.json);
+      queue.push(item);
       schedule(queue.length >= 20 ? 0 : ms);
+    },
+
+    /**
+     * Gives the events that wait for one their visitor.
+     * @param {string} visitor
+     */
+    identify(visitor) {
+      for (const item of queue) item.visitor ??= visitor;
+      if (queue.length) schedule(0);
+    },
+
+    /** Nothing of what waits is sent any more; what is on its way cannot be called back. */
+    clear() {
+      dropped = 0;
+      kept.clear();
+      for (const item of queue) settle(item, NO_CONSENT);
     },
 
     /** The page may end now: everything leaves as well as it can, and the rest is kept. */
@@ -301,8 +303,10 @@ export function createDelivery({ url, site, store, key }) {
         /** @type {Item[]} */
         const refused = [];
         for (let batch = nextBatch(); batch.length; batch = nextBatch()) {
-          const bytes = batch.reduce((sum, item) => sum + item.bytes, 300);
-          if (flyingBytes + bytes < KEEPALIVE_BYTES) void send(batch, true);
+          let bytes = 300;
+          for (const item of batch) bytes += item.bytes;
+          // Where fetch has failed of late the other way may still be open.
+          if (!silent && flyingBytes + bytes < KEEPALIVE_BYTES) send(batch, true);
           else refused.push(...sendBlindly(batch));
         }
         land(refused);
@@ -323,32 +327,28 @@ export function createDelivery({ url, site, store, key }) {
 
     /**
      * Takes over what earlier pages left.
-     * @returns {{event: Record<string, any>, item: Item}[]} those events, oldest first
+     * @param {(event: any, item: Item) => void} taken
      */
-    inherit() {
-      const keys = store.keys("left:").filter((other) => other !== key);
-      /** @type {{event: Record<string, any>, item: Item}[]} */
-      const taken = [];
-      for (const other of keys) {
-        try {
+    inherit(taken) {
+      const others = store.keys("left:").filter((other) => other !== key);
+      for (const other of others) {
+        // What is not ours, or damaged, is only removed.
+        attempt(() => {
           const record = JSON.parse(store.get(other) ?? "");
           dropped += Number(record.dropped) || 0;
           for (const [visitor, producer, json] of record.events.slice(-KEEP_MAX)) {
             if (!/^[0-9a-f]{32}\/[0-9a-f]{16}$/.test(`${visitor}/${producer}`)) continue;
             const item = { visitor, producer, json, bytes: byteLength(json), flying: false };
-            taken.push({ event: JSON.parse(json), item });
+            taken(JSON.parse(json), item);
             queue.push(item);
           }
-        } catch {
-          // Not ours, or damaged: removed below.
-        }
+        });
       }
       if (queue.length) {
         keep();
         schedule(0);
       }
-      for (const other of keys) store.remove(other);
-      return taken.sort((a, b) => a.event.at - b.event.at);
+      others.forEach(store.remove);
     },
 
     /** How many events were given up since it was last asked. */

@@ -4,6 +4,7 @@
 // been set.
 
 /** @typedef {import("./delivery.js").Outcome} Outcome */
+/** @typedef {ReturnType<typeof createFields>} Fields */
 
 export function createFields() {
   /** @type {Record<string, string>} */
@@ -15,13 +16,15 @@ export function createFields() {
     /**
      * @param {string} key
      * @param {string} value
+     * @param {boolean} [earlier] by an earlier page: whatever was set here is newer
      * @returns {(outcome: Outcome) => void} to be told what became of it
      */
-    set(key, value) {
+    set(key, value, earlier) {
       const values = pending.get(key) ?? [];
       const mine = { value };
-      values.push(mine);
       pending.set(key, values);
+      if (earlier) values.unshift(mine);
+      else values.push(mine);
       return (outcome) => {
         const index = values.indexOf(mine);
         // A later one was saved already; or another page sends it, and its answer will not be seen.
@@ -46,10 +49,16 @@ export function createFields() {
 
     /**
      * What the server said at the start. What was saved since it was asked is newer.
-     * @param {Record<string, string>} answer
+     * @param {Record<string, string>} [answer]
      */
     boot(answer) {
       saved = { ...answer, ...saved };
+    },
+
+    /** Knows nothing any more. */
+    clear() {
+      saved = {};
+      pending.clear();
     },
   };
 }

@@ -5,7 +5,7 @@
 /** @typedef {(detail?: any) => void} Listener */
 /** @typedef {ReturnType<typeof createListeners>} Listeners */
 
-export const CALLBACKS = [
+const CALLBACKS = [
   "onClick",
   "onMaximize",
   "onMinimize",
@@ -15,11 +15,6 @@ export const CALLBACKS = [
   "onEvent",
   "onError",
 ];
-
-/** @param {string} message */
-export function warn(message) {
-  console.warn("onWebChat: " + message);
-}
 
 /**
  * The name under which a callback is kept, or undefined. The prose of the API document says
@@ -89,7 +84,7 @@ export function createListeners() {
   }
 
   return {
-    call,
+    failed,
     emit,
     /**
      * @param {string} name of CALLBACKS

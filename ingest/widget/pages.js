@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // pages.js: what counts as a view of a page: its load, a new path in a single-page app, and its
-// return from the back-forward cache; not while it is only prerendered (see widget.js).
+// return from the back-forward cache; not while it is only prerendered (see start.js).
 
 /** @param {() => void} viewed called for each view */
 export function watchPages(viewed) {
@@ -12,8 +12,8 @@ export function watchPages(viewed) {
     viewed();
   }
 
-  const { pushState } = history;
   try {
+    const { pushState } = history;
     history.pushState = function (...args) {
       pushState.apply(this, args);
       moved();

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 // store.js: the browser's storage, which may be missing, full, blocked or unwanted.
 //
-// Nothing here throws. Where the visitor's browser asks not to be tracked, or storage is blocked,
-// everything lives in memory and ends with the page.
+// Nothing here throws. Until it is opened, where the browser asks not to be tracked, and where
+// storage is blocked, everything lives in memory and ends with the page.
+import { attempt } from "./warn.js";
 
 /** @typedef {ReturnType<typeof createStore>} Store */
 
 /** @param {number} bytes */
 export function randomHex(bytes) {
-  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
+  let hex = "";
+  for (const byte of crypto.getRandomValues(new Uint8Array(bytes))) {
+    hex += (byte + 256).toString(16).slice(1);
+  }
+  return hex;
 }
 
 /** Whether the browser asks for privacy (Global Privacy Control, Do Not Track). */
@@ -21,82 +24,67 @@ function wantsPrivacy() {
   return asked.globalPrivacyControl === true || asked.doNotTrack === "1";
 }
 
-/**
- * @param {"localStorage" | "sessionStorage"} kind
- * @param {string} prefix of every key
- */
-export function createStore(kind, prefix) {
+/** @param {string} prefix of every key */
+export function createStore(prefix) {
   /** @type {Map<string, string>} */
   const memory = new Map();
-  /** @type {Storage | undefined} */
-  let storage;
-  try {
-    if (!wantsPrivacy()) {
-      storage = window[kind];
-      storage.setItem(prefix + "?", "");
-      storage.removeItem(prefix + "?");
-    }
-  } catch {
-    // A full storage cannot be written to, but what is in it can still be read and removed.
-    if (storage && !storage.length) storage = undefined;
+  let open = false;
+
+  /**
+   * Does something with the storage; undefined where that failed or is not wanted.
+   * @template T
+   * @param {(storage: Storage) => T} use
+   */
+  const stored = (use) => attempt(() => (wantsPrivacy() ? undefined : use(localStorage)));
+
+  /** @param {string} start */
+  function keys(start) {
+    const all = stored((storage) => Object.keys(storage)) ?? [];
+    return all
+      .filter((key) => key.startsWith(prefix + start))
+      .map((key) => key.slice(prefix.length));
+  }
+
+  /** @param {string} key */
+  function remove(key) {
+    memory.delete(key);
+    attempt(() => localStorage.removeItem(prefix + key));
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} value
+   * @returns {boolean} whether it will outlive the page
+   */
+  function set(key, value) {
+    const lasts = open && stored((storage) => (storage.setItem(prefix + key, value), true));
+    if (lasts) memory.delete(key);
+    else memory.set(key, value);
+    return !!lasts;
   }
 
   return {
-    /** False where nothing outlives the page. */
-    lasting: !!storage,
+    prefix,
     /**
+     * What memory has, else what is stored: also before it is opened, which only asks what an earlier
+     * page was allowed to keep.
      * @param {string} key
      * @returns {string | null}
      */
-    get(key) {
-      try {
-        const value = storage?.getItem(prefix + key);
-        if (value != null) return value;
-      } catch {
-        // Blocked since: as if it were empty.
-      }
-      return memory.get(key) ?? null;
+    get: (key) => memory.get(key) ?? stored((storage) => storage.getItem(prefix + key)) ?? null,
+    set,
+    remove,
+    keys,
+    /** From now on what is kept outlives the page, if the browser lets it. */
+    open() {
+      open = true;
+      for (const [key, value] of [...memory]) set(key, value);
     },
-    /**
-     * @param {string} key
-     * @param {string} value
-     * @returns {boolean} whether it will outlive the page
-     */
-    set(key, value) {
-      try {
-        if (storage) {
-          storage.setItem(prefix + key, value);
-          memory.delete(key);
-          return true;
-        }
-      } catch {
-        // Full or blocked since.
-      }
-      memory.set(key, value);
-      return false;
-    },
-    /** @param {string} key */
-    remove(key) {
-      memory.delete(key);
-      try {
-        storage?.removeItem(prefix + key);
-      } catch {
-        // Blocked since: nothing to remove.
-      }
-    },
-    /**
-     * The keys that begin with start and outlived their page.
-     * @param {string} start
-     * @returns {string[]}
-     */
-    keys(start) {
-      try {
-        return Object.keys(storage ?? {})
-          .filter((key) => key.startsWith(prefix + start))
-          .map((key) => key.slice(prefix.length));
-      } catch {
-        return [];
-      }
+    /** Nothing of ours is left, nor kept from now on. */
+    clear() {
+      open = false;
+      memory.clear();
+      for (const key of keys("")) remove(key);
     },
   };
 }

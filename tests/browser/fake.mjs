@@ -15,7 +15,7 @@ let built;
 
 /** The widget's built files, once per process. */
 export function widgetFiles() {
-  built ??= bundle(WIDGET_DIR, ["widget.js", "demo.js"]).then(({ files }) => files);
+  built ??= bundle(WIDGET_DIR, ["widget.js", "consent.js", "demo.js"]).then(({ files }) => files);
   return built;
 }
 
@@ -46,6 +46,8 @@ export async function startFake(t, options = {}) {
     /** Answers a beacon: a status, headers, a body; null leaves it without an answer. */
     answer: (/** @type {any} */ _envelope) =>
       /** @type {{status: number, headers?: object, body?: string} | null} */ ({ status: 204 }),
+    /** Answers the interface's script; null leaves it without an answer. */
+    answerInterface: (/** @type {Buffer} */ script) => /** @type {Buffer | null} */ (script),
     /** Answers a boot. */
     answerBoot: (/** @type {any} */ _question) => ({
       status: 200,
@@ -132,8 +134,11 @@ export async function startFake(t, options = {}) {
       reply(fake.answerBoot(fake.boots.at(-1)));
       changed.emit("request");
     } else if (pathname === "/clientchat/demo") {
-      const text = String(files.get("widget.js")).replace("__CHATBEACON_SITE__", "demo");
-      reply({ status: 200, headers: type("text/javascript"), body: text });
+      const script = /** @type {any} */ (options.boot)?.consent_needed ? "consent.js" : "widget.js";
+      reply({ status: 200, headers: type("text/javascript"), body: files.get(script) });
+    } else if (pathname.startsWith("/w/")) {
+      const body = fake.answerInterface(/** @type {Buffer} */ (files.get(pathname.slice(1))));
+      reply(body && { status: 200, headers: type("text/javascript"), body });
     } else if (pathname === "/demo.js") {
       reply({ status: 200, headers: type("text/javascript"), body: files.get("demo.js") });
     } else if (pathname === "/demo") {

@@ -10,6 +10,8 @@ endfunction()
 
 cb_browser_test(widget_assets)
 cb_browser_test(widget_api)
+cb_browser_test(widget_triggers)
+cb_browser_test(widget_consent)
 cb_browser_test(widget_delivery)
 cb_browser_test(widget_panel)
 cb_browser_test(widget_e2e)

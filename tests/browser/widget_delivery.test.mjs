@@ -155,7 +155,11 @@ test("what a page could not send arrives from the next page, under the same numb
   await page.evaluate(() => window.onWebChat.set("name", "Ada"));
   const { producer, visitor } = fake.beacons[0].envelope;
   await page.goto(fake.origin + "/bare"); // the page ends; the new one has no widget
-  assert.deepEqual(await storedKeys(page), [`cb:demo:left:${producer}`, "cb:demo:visitor"]);
+  assert.deepEqual(await storedKeys(page), [
+    `cb:demo:left:${producer}`,
+    "cb:demo:visit",
+    "cb:demo:visitor",
+  ]);
   const left = await page.evaluate((key) => localStorage[key], `cb:demo:left:${producer}`);
   const kept = JSON.parse(left).events.map((/** @type {any} */ [, , json]) => JSON.parse(json));
   assert.deepEqual(
@@ -175,7 +179,9 @@ test("what a page could not send arrives from the next page, under the same numb
     kept,
   );
   assert.ok(taken.every((event) => event.visitor === visitor));
-  await page.waitForFunction(() => Object.keys(localStorage).join() === "cb:demo:visitor");
+  await page.waitForFunction(
+    () => Object.keys(localStorage).sort().join() === "cb:demo:visit,cb:demo:visitor",
+  );
 });
 
 test("what an earlier page set and the server then refused is not the field's value", async (t) => {

@@ -339,7 +339,9 @@ test(`contract over ${transport}`, async (t) => {
     const script = await request(`${s.ingest}/clientchat/${site}`);
     assert.equal(script.status, 200);
     assert.match(script.headers["content-type"], /javascript/);
-    assert.ok(script.text.includes(`"${site}"`));
+    const face = await request(s.ingest + /\/w\/[0-9a-f]{20}\.js/.exec(script.text)?.[0]);
+    assert.equal(face.status, 200);
+    assert.match(face.headers["cache-control"], /immutable/);
     assert.equal((await request(`${s.ingest}/clientchat/nowhere`)).status, 404);
     assert.match((await request(`${s.ingest}/demo`)).headers["content-type"], /html/);
     const page = await request(`${s.query}/`);

@@ -25,15 +25,18 @@
 #define MSGPACK "Content-Type: application/msgpack\r\n"
 
 /* Stands in for what is built from ingest/widget/. */
-#define SCRIPT_BEFORE "var site = \""
-#define SCRIPT_AFTER "\";\n"
-static const unsigned char script[] = SCRIPT_BEFORE CB_ASSETS_SITE SCRIPT_AFTER;
-static const unsigned char demo[] = "<!doctype html><title>demo</title>";
+#define BYTES(text)                                                                                \
+    { (const unsigned char *)(text), sizeof(text) - 1 }
+static const char script[] = "widget", consent_script[] = "asks first", interface[] = "panel";
+static const char packed[] = "w", demo[] = "<!doctype html><title>demo</title>";
+#define SCRIPT_TYPE "text/javascript; charset=utf-8"
 const struct cb_asset cb_widget_assets[] = {
-    {"widget.js", "text/javascript; charset=utf-8", "\"w1\"", script, sizeof script - 1, NULL, 0},
-    {"demo.html", "text/html; charset=utf-8", "\"d1\"", demo, sizeof demo - 1, NULL, 0},
-    {"demo.js", "text/javascript; charset=utf-8", "\"j1\"", script, sizeof script - 1, NULL, 0},
-    {NULL, NULL, NULL, NULL, 0, NULL, 0}};
+    {"consent.js", SCRIPT_TYPE, "\"c1\"", BYTES(consent_script), {0}, {0}},
+    {"demo.html", "text/html; charset=utf-8", "\"d1\"", BYTES(demo), {0}, {0}},
+    {"demo.js", SCRIPT_TYPE, "\"j1\"", BYTES(script), {0}, {0}},
+    {"w/0123.js", SCRIPT_TYPE, "\"i1\"", BYTES(interface), {0}, {0}},
+    {"widget.js", SCRIPT_TYPE, "\"w1\"", BYTES(script), BYTES(packed), {0}},
+    {.path = NULL}};
 
 struct fixture {
     struct rig_store store;
@@ -510,18 +513,19 @@ static void test_a_bad_pixel_is_refused(void **state) {
     }
 }
 
-static void test_the_script_is_of_its_site(void **state) {
+static void test_the_script(void **state) {
     struct fixture *f = *state;
-    call(f, "GET", "/clientchat/demo", "Accept-Encoding: gzip\r\n", "");
+    call(f, "GET", "/clientchat/demo", "", "");
     assert_int_equal(f->a.status, 200);
-    assert_string_equal(f->a.body, SCRIPT_BEFORE "demo" SCRIPT_AFTER);
-    assert_true(has_header(f, "Cache-Control: public, max-age=300"));
-    assert_true(has_header(f, "Content-Type: text/javascript; charset=utf-8"));
-    assert_true(has_header(f, "ETag: \"demo-w1\""));
-    call(f, "GET", "/clientchat/demo", "If-None-Match: \"demo-w1\"\r\n", "");
+    assert_string_equal(f->a.body, script);
+    assert_true(has_header(f, "Cache-Control: public, max-age=60"));
+    assert_true(has_header(f, "Content-Type: " SCRIPT_TYPE));
+    assert_true(has_header(f, "ETag: \"w1\""));
+    assert_true(has_header(f, "Vary: Accept-Encoding"));
+    call(f, "GET", "/clientchat/other", "Accept-Encoding: gzip\r\n", "");
+    assert_string_equal(f->a.body, packed);
+    call(f, "GET", "/clientchat/demo", "If-None-Match: \"w1\"\r\n", "");
     assert_int_equal(f->a.status, 304);
-    call(f, "GET", "/clientchat/other", "If-None-Match: \"demo-w1\"\r\n", "");
-    assert_int_equal(f->a.status, 200);
     call(f, "HEAD", "/clientchat/demo", "", "");
     assert_int_equal(f->a.status, 200);
     call(f, "GET", "/clientchat/nowhere", "", "");
@@ -530,17 +534,57 @@ static void test_the_script_is_of_its_site(void **state) {
     is_error(f, 404, "site_unknown");
     call(f, "GET", "/clientchat/", "", "");
     is_error(f, 404, "not_found");
+}
+
+static void test_the_script_of_a_site_that_needs_consent(void **state) {
+    static const struct {
+        const char *page, *script;
+    } cases[] = {
+        {"{\"consent_needed\":true}", consent_script},
+        {"{\"position\":\"top-left\",\"consent_needed\":true,\"form\":[]}", consent_script},
+        {"{\"consent_needed\":false}", script},
+        {"{\"texts\":{\"l1\":{\"title\":\"\\\"consent_needed\\\":true\"}}}", script},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char site[16], path[64];
+        snprintf(site, sizeof site, "shop%zu", i);
+        snprintf(path, sizeof path, "/clientchat/%s", site);
+        atomic_store(&f->store.pages[i], cases[i].page);
+        call(f, "GET", path, "", "");
+        assert_int_equal(f->a.status, 200);
+        assert_string_equal(f->a.body, cases[i].script);
+    }
+}
+
+static void test_the_interface_never_changes_at_its_address(void **state) {
+    struct fixture *f = *state;
+    call(f, "GET", "/w/0123.js", "Origin: https://shop.example\r\n", "");
+    assert_int_equal(f->a.status, 200);
+    assert_string_equal(f->a.body, interface);
+    assert_true(has_header(f, "Cache-Control: public, max-age=31536000, immutable"));
+    assert_true(has_header(f, "Access-Control-Allow-Origin: *")); /* it is a module */
+    call(f, "GET", "/w/4567.js", "", "");                         /* of another version */
+    assert_int_equal(f->a.status, 200);
+    assert_string_equal(f->a.body, interface);
+    assert_true(has_header(f, "Cache-Control: no-store"));
+    call(f, "GET", "/w/", "", "");
+    is_error(f, 404, "not_found");
+}
+
+static void test_the_demo_page(void **state) {
+    struct fixture *f = *state;
     call(f, "GET", "/demo", "", "");
     assert_int_equal(f->a.status, 200);
-    assert_string_equal(f->a.body, (const char *)demo);
+    assert_string_equal(f->a.body, demo);
     assert_true(has_header(f, "Cache-Control: no-cache"));
     call(f, "GET", "/demo.js", "", "");
     assert_int_equal(f->a.status, 200);
-    assert_string_equal(f->a.body, (const char *)script); /* as it is */
+    assert_string_equal(f->a.body, script);
 }
 
 static void test_addresses_and_methods(void **state) {
-    static const char *const gets[] = {"/v1/pixel.gif", "/clientchat/demo", "/demo",
+    static const char *const gets[] = {"/v1/pixel.gif", "/clientchat/demo", "/w/0123.js", "/demo",
                                        "/demo.js",      "/healthz",         "/readyz"};
     static const char *const posts[] = {"/v1/events", "/v1/boot"};
     static const char *const nowhere[] = {"/",       "/v1",   "/v1/events/", "/v1/eventsx",
@@ -643,7 +687,10 @@ int main(void) {
         ROW(test_boot),
         ROW(test_pixel),
         ROW(test_a_bad_pixel_is_refused),
-        ROW(test_the_script_is_of_its_site),
+        ROW(test_the_script),
+        ROW(test_the_script_of_a_site_that_needs_consent),
+        ROW(test_the_interface_never_changes_at_its_address),
+        ROW(test_the_demo_page),
         ROW(test_addresses_and_methods),
         ROW(test_the_servers_own_errors_can_be_read_by_pages),
         ROW(test_ready_is_what_the_store_says),

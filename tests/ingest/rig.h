@@ -43,6 +43,7 @@ struct rig_store {
     pthread_t thread;
     atomic_bool stop, acking, answering, accepting;
     atomic_uint frames, malformed, asks;
+    const char *_Atomic pages[4]; /* of the sites shop0 to shop3: what pages get */
     pthread_mutex_t lock;
     unsigned n_items;
     struct rig_item *items;
@@ -150,7 +151,8 @@ static inline void rig_frame(struct rig_store *s, struct cb_link_message *messag
     cb_link_message_free(message);
 }
 
-/* Sites demo (online) and other (offline) exist. Of each visitor the name is Ann. */
+/* Sites demo (online), other and shop0 to shop3 (offline) exist. Of each visitor the name is Ann.
+ */
 static inline void rig_answer(struct rig_store *s, struct cb_link_message *message) {
     static struct cb_ask asks[CB_ASKS_MAX];
     static struct cb_answer answers[CB_ASKS_MAX];
@@ -161,10 +163,17 @@ static inline void rig_answer(struct rig_store *s, struct cb_link_message *messa
     memset(answers, 0, sizeof answers);
     atomic_fetch_add(&s->asks, n);
     for (uint32_t i = 0; i < n; i++) {
-        bool demo = cb_str_is(asks[i].site, "demo");
+        struct cb_str site = asks[i].site;
+        bool demo = cb_str_is(site, "demo"), shop = false;
+        if (site.len == 5 && memcmp(site.p, "shop", 4) == 0 && site.p[4] >= '0' &&
+            site.p[4] < '4') {
+            const char *page = atomic_load(&s->pages[site.p[4] - '0']);
+            answers[i].page = cb_str_of(page ? page : "{}");
+            shop = true;
+        }
         answers[i].kind = asks[i].kind;
         answers[i].accepting = atomic_load(&s->accepting);
-        answers[i].found = asks[i].kind == CB_ASK_HELLO || demo || cb_str_is(asks[i].site, "other");
+        answers[i].found = asks[i].kind == CB_ASK_HELLO || demo || shop || cb_str_is(site, "other");
         answers[i].status = demo ? CB_STATUS_ONLINE : CB_STATUS_OFFLINE;
         if (asks[i].kind == CB_ASK_FIELDS)
             answers[i].fields[CB_FIELD_NAME] = CB_STR("Ann");

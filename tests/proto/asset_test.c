@@ -2,11 +2,15 @@
 #include "proto/asset.h"
 #include "tests/proto/http_rig.h"
 
-static const unsigned char plain[] = "plain text, as long as it is", packed[] = "packed";
+#define BYTES(text)                                                                                \
+    { (const unsigned char *)(text), sizeof(text) - 1 }
+#define PLAIN "plain text, as long as it is"
 static const struct cb_asset assets[] = {
-    {"app.js", "text/javascript", "\"abc\"", plain, sizeof(plain) - 1, packed, sizeof(packed) - 1},
-    {"dot.gif", "image/gif", "\"def\"", packed, sizeof(packed) - 1, NULL, 0},
-    {NULL, NULL, NULL, NULL, 0, NULL, 0},
+    {"app.js", "text/javascript", "\"abc\"", BYTES(PLAIN), BYTES("gzipped"), BYTES("brot")},
+    {"dot.gif", "image/gif", "\"def\"", BYTES("dot"), {0}, {0}},
+    {"odd.js", "text/javascript", "\"ghi\"", BYTES(PLAIN), BYTES("gzipped"),
+     BYTES("longer than gzip")},
+    {.path = NULL},
 };
 
 static void test_find(void **state) {
@@ -38,41 +42,50 @@ static char *get(struct rig *rig, const char *method, const char *path, const ch
 
 static void test_encoding(void **state) {
     static const struct {
-        const char *lines;
-        bool gzip;
+        const char *lines, *coding;
     } cases[] = {
-        {"", false},
-        {"Accept-Encoding: gzip\r\n", true},
-        {"Accept-Encoding: GZip\r\n", true},
-        {"Accept-Encoding: br, gzip;q=0.5 , deflate\r\n", true},
-        {"Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n", true},
-        {"Accept-Encoding: gzip;q=0\r\n", false},
-        {"Accept-Encoding: gzip; q=0.000, *\r\n", false},
-        {"Accept-Encoding: gzip;q=0.001\r\n", true},
-        {"Accept-Encoding: *\r\n", true},
-        {"Accept-Encoding: *;q=0\r\n", false},
-        {"Accept-Encoding: *;q=0, gzip\r\n", true},
-        {"Accept-Encoding: identity\r\n", false},
-        {"Accept-Encoding: gzipped\r\n", false},
-        {"Accept-Encoding: ,,;\r\n", false},
+        {"", NULL},
+        {"Accept-Encoding: gzip\r\n", "gzip"},
+        {"Accept-Encoding: GZip\r\n", "gzip"},
+        {"Accept-Encoding: gzip, deflate, br, zstd\r\n", "br"},
+        {"Accept-Encoding: br;q=0, gzip;q=0.5 , deflate\r\n", "gzip"},
+        {"Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n", "br"},
+        {"Accept-Encoding: gzip;q=0\r\n", NULL},
+        {"Accept-Encoding: gzip; q=0.000, *\r\n", "br"},
+        {"Accept-Encoding: br; q=0.000, *\r\n", "gzip"},
+        {"Accept-Encoding: gzip;q=0.001\r\n", "gzip"},
+        {"Accept-Encoding: *\r\n", "br"},
+        {"Accept-Encoding: *;q=0\r\n", NULL},
+        {"Accept-Encoding: *;q=0, gzip\r\n", "gzip"},
+        {"Accept-Encoding: identity\r\n", NULL},
+        {"Accept-Encoding: gzipped, bro\r\n", NULL},
+        {"Accept-Encoding: ,,;\r\n", NULL},
     };
     (void)state;
     struct rig rig;
     rig_start(&rig, NULL, serve);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char *answer = get(&rig, "GET", "/app.js", cases[i].lines);
+        char *answer = get(&rig, "GET", "/app.js", cases[i].lines), line[64] = "";
+        const char *coding = cases[i].coding;
         assert_contains(answer, "HTTP/1.1 200 OK\r\n");
         assert_contains(answer, "Vary: Accept-Encoding\r\n");
         assert_contains(answer, "Content-Type: text/javascript\r\n");
         assert_contains(answer, "Cache-Control: no-cache\r\n");
-        assert_contains(answer, cases[i].gzip ? "ETag: W/\"abc\"\r\n" : "ETag: \"abc\"\r\n");
-        bool gzip = strstr(answer, "Content-Encoding: gzip\r\n") != NULL;
-        if (gzip != cases[i].gzip)
+        assert_contains(answer, coding ? "ETag: W/\"abc\"\r\n" : "ETag: \"abc\"\r\n");
+        if (coding)
+            snprintf(line, sizeof(line), "\r\nContent-Encoding: %s\r\n", coding);
+        if (coding ? !strstr(answer, line) : strstr(answer, "Content-Encoding") != NULL)
             fail_msg("%s: %s", cases[i].lines, answer);
-        assert_string_equal(strstr(answer, "\r\n\r\n") + 4,
-                            gzip ? (const char *)packed : (const char *)plain);
+        assert_string_equal(strstr(answer, "\r\n\r\n") + 4, !coding ? PLAIN
+                                                            : strcmp(coding, "br") == 0
+                                                                ? "brot"
+                                                                : "gzipped");
         free(answer);
     }
+    /* the smaller one */
+    char *odd = get(&rig, "GET", "/odd.js", "Accept-Encoding: gzip, br\r\n");
+    assert_contains(odd, "Content-Encoding: gzip\r\n");
+    free(odd);
     /* what has no compressed form */
     char *answer = get(&rig, "GET", "/dot.gif", "Accept-Encoding: gzip\r\n");
     assert_null(strstr(answer, "Content-Encoding"));

@@ -13,13 +13,14 @@ struct cb_snapshot {
 
 static const char page[] = "<!doctype html><title>fake</title>";
 static const char script[] = "export {}";
-#define BYTES(text) (const unsigned char *)(text), sizeof(text) - 1, NULL, 0
+#define BYTES(text)                                                                                \
+    { (const unsigned char *)(text), sizeof(text) - 1 }
 
 extern const struct cb_asset cb_dashboard_assets[];
 const struct cb_asset cb_dashboard_assets[] = {
-    {"index.html", "text/html; charset=utf-8", "\"page-1\"", BYTES(page)},
-    {"app.js", "text/javascript; charset=utf-8", "\"script-1\"", BYTES(script)},
-    {NULL, NULL, NULL, NULL, 0, NULL, 0},
+    {"index.html", "text/html; charset=utf-8", "\"page-1\"", BYTES(page), {0}, {0}},
+    {"app.js", "text/javascript; charset=utf-8", "\"script-1\"", BYTES(script), {0}, {0}},
+    {.path = NULL},
 };
 
 int cb_snapshot_begin(struct cb_reader *reader, struct cb_snapshot **out) {

@@ -543,7 +543,9 @@ static size_t read_public_routes(struct public_route *out, size_t max) {
         assert_int_equal(strlen(path), len);
         /* The one thing that stands behind a prefix is the name of a site. */
         snprintf(out[n].pattern, sizeof out[n].pattern, "%s%s", path,
-                 strcmp(prefix, "true") == 0 ? "{site}" : "");
+                 strcmp(prefix, "true") != 0 ? ""
+                 : strcmp(path, "/w/") == 0  ? "{file}"
+                                             : "{site}");
         out[n++].post = strcmp(post, "true") == 0;
     }
     fclose(file);
