@@ -50,6 +50,7 @@ static const struct rule words[] = {
     {.name = "sending", .kind = TEXT, .max = TEXT_MAX},
     {.name = "sent", .kind = TEXT, .max = TEXT_MAX},
     {.name = "failed", .kind = TEXT, .max = TEXT_MAX},
+    {.name = "retry", .kind = TEXT, .max = TEXT_MAX},
     {.name = "agent", .kind = TEXT, .max = TEXT_MAX},
     /* of the form before a chat, and of consent */
     {.name = "form", .kind = TEXT, .max = TEXT_MAX},
@@ -58,6 +59,7 @@ static const struct rule words[] = {
     {.name = "phone", .kind = TEXT, .max = TEXT_MAX},
     {.name = "notes", .kind = TEXT, .max = TEXT_MAX},
     {.name = "required", .kind = TEXT, .max = TEXT_MAX},
+    {.name = "invalid", .kind = TEXT, .max = TEXT_MAX},
     {.name = "start", .kind = TEXT, .max = TEXT_MAX},
     {.name = "consent", .kind = TEXT, .max = TEXT_MAX},
     {.name = "accept", .kind = TEXT, .max = TEXT_MAX},

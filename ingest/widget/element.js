@@ -27,6 +27,7 @@ export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("data-icon", name);
   const path = document.createElementNS(svg.namespaceURI, "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);

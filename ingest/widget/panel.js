@@ -72,7 +72,7 @@ export function createPanel(actions) {
   addStyle(root);
 
   const dot = () => element("span", { class: "dot" });
-  const title = element("h2", { id: "title", dir: "auto" });
+  const title = element("bdi");
   const status = element("div", { class: "status", role: "status" });
   const close = element("button", { class: "close", type: "button" }, icon("down"));
   const log = element("div", { class: "log", role: "log" });
@@ -88,7 +88,7 @@ export function createPanel(actions) {
       "header",
       {},
       element("div", { class: "face" }, icon("person"), dot()),
-      element("div", { class: "who" }, title, status),
+      element("div", { class: "who" }, element("h2", { id: "title" }, title), status),
       close,
     ),
     body,

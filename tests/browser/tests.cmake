@@ -14,6 +14,10 @@ cb_browser_test(widget_triggers)
 cb_browser_test(widget_consent)
 cb_browser_test(widget_delivery)
 cb_browser_test(widget_panel)
+cb_browser_test(widget_panel_form)
+cb_browser_test(widget_panel_look)
+cb_browser_test(widget_panel_axe)
+cb_browser_test(demo)
 cb_browser_test(widget_e2e)
 
 # Types (tsc) and formatting (prettier) of the web parts.

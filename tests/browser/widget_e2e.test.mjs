@@ -23,9 +23,10 @@ test("from a click on the demo page to the numbers on the dashboard", async (t) 
   await page.getByLabel("Name", { exact: true }).fill("Grace Hopper");
   await page.getByRole("button", { name: "Set name" }).click();
   await page.getByText('set("name", "Grace Hopper") → ok').waitFor();
-  await page.getByRole("button", { name: "Trigger after 1 s" }).click();
-  await page.locator('#events [data-state="stored"]', { hasText: "onTrigger" }).waitFor();
-  await page.locator('#events [data-state="sending"]').first().waitFor({ state: "detached" });
+  await page.getByLabel("Seconds").fill("0");
+  await page.getByRole("button", { name: "Set trigger" }).click();
+  await page.locator('#log [data-state="stored"]', { hasText: "onTrigger" }).waitFor();
+  await page.locator('#log [data-state="sending"]').first().waitFor({ state: "detached" });
 
   const expected = {
     page: 1,

@@ -2,7 +2,7 @@
 // The widget as people meet it: by keyboard, by screen reader, on small screens, under strict pages.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { loaded, openPage, useBrowser } from "./browser.mjs";
+import { openPage, useBrowser } from "./browser.mjs";
 import { startFake } from "./fake.mjs";
 
 const newContext = useBrowser();
@@ -171,19 +171,4 @@ test("whoever asked for less motion gets none", async (t) => {
     .locator(".panel")
     .evaluate((panel) => getComputedStyle(panel).animationName);
   assert.equal(animation, "none");
-});
-
-test("the demo page: its buttons call the API, its logs show callbacks and stored events", async (t) => {
-  const fake = await startFake(t);
-  const page = await openPage(await newContext(t), fake.origin + "/demo");
-  await page.getByRole("button", { name: "Set name" }).click();
-  await page.getByText('set("name", "Ada Lovelace") → ok').waitFor();
-  await page.getByRole("button", { name: "Maximize" }).click();
-  await page.getByRole("button", { name: "Minimize", exact: true }).click();
-  await page.getByRole("button", { name: "Trigger after 1 s" }).click();
-  await page.locator("#callbacks").getByText("onTrigger").waitFor();
-  await page.locator("#callbacks").getByText("onWebChatLoaded").waitFor();
-  await page.locator('#events [data-state="stored"]', { hasText: "onTrigger" }).waitFor();
-  assert.equal(await page.locator("#get-name").textContent(), "Ada Lovelace");
-  await loaded(page);
 });
