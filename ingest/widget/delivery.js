@@ -9,7 +9,7 @@
 // the background and finds its key gone leaves those events to the new owner.
 import { toJson } from "./json.js";
 import { post } from "./post.js";
-import { attempt, warn } from "./warn.js";
+import { warn } from "./warn.js";
 
 const QUEUE_MAX = 1000; // events in memory
 const KEEP_MAX = 200; // events in storage
@@ -18,7 +18,7 @@ const BATCH_EVENTS = 100;
 const BATCH_BYTES = 30_000;
 const KEEPALIVE_BYTES = 60_000; // browsers refuse more than 64 KiB of such requests in flight
 const SILENT_TRIES = 3; // without any answer (a blocker, no network)
-const SILENT_PAUSE_MS = 300_000;
+const SILENT_PAUSE_MS = 15_000; // after that a new event is worth one more
 const BACKOFF_MAX_MS = 60_000;
 const ANSWER_MS = 30_000;
 const BLIND_MS = 5000; // after a sendBeacon the page waits so long before it sends the same again
@@ -68,6 +68,7 @@ export function createDelivery({ url, site, store, key }) {
   let failures = 0; // in a row
   let silent = 0; // … of them without any answer
   let silentSince = 0;
+  let fresh = false; // an event came since
   let holdUntil = 0; // no attempt before; page end ignores it unless the server said so
   let serverSaidWait = false;
   let dropped = 0; // events given up here, to be reported
@@ -183,6 +184,7 @@ export function createDelivery({ url, site, store, key }) {
   function unanswered(waitMs) {
     serverSaidWait = waitMs > 0;
     silentSince = Date.now();
+    fresh = false;
     const ms = Math.min(BACKOFF_MAX_MS, 1000 * 2 ** failures++) * (0.5 + Math.random() / 2);
     if (silent >= SILENT_TRIES) return;
     holdUntil = Date.now() + (waitMs ? waitMs + Math.random() * 500 : ms);
@@ -224,8 +226,10 @@ export function createDelivery({ url, site, store, key }) {
   function flush() {
     disown();
     if (silent >= SILENT_TRIES) {
-      if (Date.now() - silentSince < SILENT_PAUSE_MS) return;
-      silent = 0;
+      if (!fresh) return;
+      const pauseMs = silentSince + SILENT_PAUSE_MS - Date.now();
+      if (pauseMs > 0) return schedule(pauseMs);
+      silent--;
     }
     const waitMs = holdUntil - Date.now();
     if (waitMs > 0) return schedule(waitMs);
@@ -262,6 +266,7 @@ export function createDelivery({ url, site, store, key }) {
   }
 
   return {
+    key,
     /**
      * Takes an event over; it is sent within ms.
      * @param {Item} item its bytes are counted here
@@ -277,6 +282,7 @@ export function createDelivery({ url, site, store, key }) {
       }
       item.bytes = byteLength(item.json);
       queue.push(item);
+      fresh = true;
       schedule(queue.length >= 20 ? 0 : ms);
     },
 
@@ -326,29 +332,18 @@ export function createDelivery({ url, site, store, key }) {
     },
 
     /**
-     * Takes over what earlier pages left.
-     * @param {(event: any, item: Item) => void} taken
+     * Takes over what an earlier page left.
+     * @param {Item[]} items
+     * @param {number} lost events that it gave up
      */
-    inherit(taken) {
-      const others = store.keys("left:").filter((other) => other !== key);
-      for (const other of others) {
-        // What is not ours, or damaged, is only removed.
-        attempt(() => {
-          const record = JSON.parse(store.get(other) ?? "");
-          dropped += Number(record.dropped) || 0;
-          for (const [visitor, producer, json] of record.events.slice(-KEEP_MAX)) {
-            if (!/^[0-9a-f]{32}\/[0-9a-f]{16}$/.test(`${visitor}/${producer}`)) continue;
-            const item = { visitor, producer, json, bytes: byteLength(json), flying: false };
-            taken(JSON.parse(json), item);
-            queue.push(item);
-          }
-        });
+    adopt(items, lost) {
+      dropped += lost;
+      for (const item of items) {
+        item.bytes = byteLength(item.json);
+        queue.push(item);
       }
-      if (queue.length) {
-        keep();
-        schedule(0);
-      }
-      others.forEach(store.remove);
+      keep();
+      schedule(0);
     },
 
     /** How many events were given up since it was last asked. */

@@ -3,6 +3,7 @@
 // triggers. An interface may be newer than what loads it (see assets.h), by a version.
 import { createChat } from "./chat.js";
 import { createCommands } from "./commands.js";
+import { takeOver } from "./leftovers.js";
 import { createListeners } from "./listeners.js";
 import { pieces } from "./text.js";
 import { checkedRule, createTriggers, kindOf } from "./trigger.js";
@@ -13,6 +14,7 @@ import { checkedRule, createTriggers, kindOf } from "./trigger.js";
  * @typedef {object} Visitor
  * @property {(key: string) => string | undefined} get
  * @property {(key: string, value: string, done: (outcome: Outcome) => void, source?: string) => void} set
+ * @property {import("./fields.js").Fields["set"]} earlier for what an earlier page set
  * @property {(given: boolean) => void} setConsent
  */
 
@@ -36,10 +38,11 @@ function arrival() {
 
 /**
  * @param {import("./beacon.js").Beacon} beacon
+ * @param {import("./delivery.js").Delivery} delivery
  * @param {import("./store.js").Store} store
  * @param {Visitor} visitor
  */
-export function createInterface(beacon, store, visitor) {
+export function createInterface(beacon, delivery, store, visitor) {
   const listeners = createListeners();
   const chat = createChat(beacon, listeners, visitor);
   const triggers = createTriggers(store, {
@@ -55,6 +58,9 @@ export function createInterface(beacon, store, visitor) {
       );
       chat.setOpen(true);
     },
+  });
+  const leftovers = takeOver(store, delivery, ({ name, key, value }, item) => {
+    if (name === "set") item.done = visitor.earlier(key, value, true);
   });
   addEventListener("storage", ({ key, newValue }) => {
     // The visitor has decided in another tab.
@@ -86,7 +92,8 @@ export function createInterface(beacon, store, visitor) {
       triggers.evaluate();
     },
     /** Puts it into the page: it is loaded. */
-    attach() {
+    async attach() {
+      await leftovers; // they hold fields that are newer than the boot's
       chat.attach(arrival());
       triggers.evaluate();
     },

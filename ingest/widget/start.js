@@ -68,9 +68,6 @@ function run(base, site, consentNeeded) {
     if (may && !remembering) {
       store.open();
       beacon.identify(visitorId(store));
-      delivery.inherit(({ name, key, value }, item) => {
-        if (name === "set") item.done = fields.set(key, value, true);
-      });
     }
     if (may && consent) store.set("consent", "1");
     if (!may) {
@@ -128,11 +125,8 @@ function run(base, site, consentNeeded) {
     if (!createInterface || !status) return;
     if (!document.body) return addEventListener("DOMContentLoaded", attach, { once: true });
     if (face) return face.configure(status, settings);
-    face = createInterface(beacon, store, {
-      get: fields.get,
-      set: setField,
-      setConsent,
-    });
+    const visitor = { get: fields.get, set: setField, earlier: fields.set, setConsent };
+    face = createInterface(beacon, delivery, store, visitor);
     for (const use of waiting) use(face);
     face.configure(status, settings);
     face.attach();
@@ -187,7 +181,7 @@ export function start(consentNeeded) {
   const script =
     currentScript?.tagName === "SCRIPT"
       ? currentScript
-      : [...document.scripts].find(({ src }) => src.includes(PATH));
+      : [...document.querySelectorAll("script")].find(({ src }) => src.includes(PATH));
   const src = /** @type {HTMLScriptElement | undefined} */ (script)?.src ?? "";
   const [base, site] = src.split(/[?#]/)[0].split(PATH);
   if (!site) return warn("load it with <script src>");

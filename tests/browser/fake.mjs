@@ -72,6 +72,23 @@ export async function startFake(t, options = {}) {
       }
       return [...counted.values()];
     },
+    /** How often each event was taken, by its producer and number. */
+    sends() {
+      /** @type {Record<string, number>} */
+      const times = {};
+      for (const { status, envelope } of fake.beacons) {
+        if (status !== 204) continue;
+        for (const { seq } of envelope.events) {
+          const key = `${envelope.producer} ${seq}`;
+          times[key] = (times[key] ?? 0) + 1;
+        }
+      }
+      return times;
+    },
+    /** The server is gone: connections are refused. */
+    down: async () => {},
+    /** … and is there again, at the same address. */
+    up: async () => {},
     names: () => fake.taken().map(({ name }) => name),
     /**
      * Waits until the condition holds; it is looked at again whenever a request came.
@@ -102,6 +119,7 @@ export async function startFake(t, options = {}) {
       }),
   };
 
+  let port = 0;
   const server = createServer(async (req, res) => {
     const { pathname } = new URL(req.url ?? "/", "http://fake");
     let body = "";
@@ -156,9 +174,16 @@ export async function startFake(t, options = {}) {
       reply({ status: 200, headers: { ...type("text/html"), ...csp }, body: html });
     }
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const address = /** @type {import("node:net").AddressInfo} */ (server.address());
-  fake.origin = `http://127.0.0.1:${address.port}`;
+  fake.up = () =>
+    new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(undefined)));
+  fake.down = () =>
+    new Promise((resolve) => {
+      server.close(() => resolve(undefined));
+      server.closeAllConnections();
+    });
+  await fake.up();
+  ({ port } = /** @type {import("node:net").AddressInfo} */ (server.address()));
+  fake.origin = `http://127.0.0.1:${port}`;
   t.after(() => {
     server.closeAllConnections();
     server.close();

@@ -145,6 +145,122 @@ test("a blocker: three tries and no more; when the network is back, everything a
   assert.equal(fake.taken()[0].seq, 1);
 });
 
+test("a page that is closed right after a click: the click arrives", async (t) => {
+  const fake = await startFake(t);
+  const context = await newContext(t);
+  await openPage(context, fake.origin + "/stays"); // a browser whose last page goes goes itself
+  for (let i = 1; i <= 5; i++) {
+    const page = await openPage(context, fake.origin + "/");
+    await page.evaluate(() => {
+      const { shadowRoot } = document.querySelector("[data-chatbeacon]");
+      shadowRoot.querySelector(".launcher").click();
+    });
+    await page.close();
+    await fake.until(() => fake.names().filter((name) => name === "onClick").length === i);
+  }
+});
+
+test("offline, then online: everything arrives, in order, once", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const context = await newContext(t);
+  const page = await openPage(context, fake.origin + "/");
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  const before = fake.taken().length;
+  await context.setOffline(true);
+  await page.evaluate(() => {
+    window.outcomes = Promise.all(["a", "b", "c"].map((name) => window.setField("name", name)));
+  });
+  await page.waitForEvent("requestfailed");
+  await context.setOffline(false);
+  assert.deepEqual(await page.evaluate(() => window.outcomes), Array(3).fill({ ok: true }));
+  const names = fake.taken().slice(before);
+  assert.deepEqual(
+    names.map(({ value }) => value),
+    ["a", "b", "c"],
+  );
+  assert.ok(Object.values(fake.sends()).every((times) => times === 1));
+});
+
+test("the server goes down and comes back: what the page did meanwhile arrives", async (t) => {
+  const fake = await startFake(t, { head: SET });
+  const page = await (await newContext(t)).newPage();
+  await page.clock.install();
+  await page.goto(fake.origin + "/");
+  await page.clock.runFor(2000);
+  await loaded(page);
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  await fake.down();
+  const failed = page.waitForEvent("requestfailed");
+  await page.evaluate(() => {
+    window.outcome = window.setField("name", "Ada");
+  });
+  await page.clock.runFor(1000);
+  await failed;
+  await page.clock.runFor(30_000); // some more tries in vain
+  await fake.up();
+  await page.locator(".launcher").click();
+  const names = () => fake.taken().map(({ name, value }) => value ?? name);
+  for (let tries = 0; !names().includes("onClick") && tries < 20; tries++) {
+    const answered = page.waitForResponse("**/v1/events", { timeout: 1000 }).catch(() => undefined);
+    await page.clock.runFor(5000);
+    await answered;
+  }
+  assert.deepEqual(names().slice(2), ["Ada", "onClick", "onMaximize"]);
+  assert.deepEqual(await page.evaluate(() => window.outcome), { ok: true });
+});
+
+for (const [what, broken] of [
+  ["rejects", "return Promise.reject(new TypeError('blocked'));"],
+  ["throws", "throw new TypeError('blocked');"],
+  ["answers with nonsense", "return Promise.resolve({ ok: true });"],
+  ["never ends", "return new Promise(function () {});"],
+]) {
+  test(`a fetch of the page's that ${what}: what waits leaves by sendBeacon as the page ends`, async (t) => {
+    const head = `var real = fetch; fetch = function (url) {
+      if (/events/.test(url)) { window.tried = true; ${broken} }
+      return real.apply(this, arguments);
+    };`;
+    const fake = await startFake(t, { head });
+    const page = await openPage(await newContext(t), fake.origin + "/");
+    await page.waitForFunction(() => window.tried);
+    await page.locator(".launcher").click();
+    await page.goto(fake.origin + "/bare");
+    if (what === "never ends") {
+      // An answer may still come, so it is left to the next page.
+      const next = await page.context().newPage();
+      await next.route("**/head.js", (route) => route.fulfill({ body: "" }));
+      await next.goto(fake.origin + "/next");
+    }
+    await fake.until(() => fake.names().includes("onWebChatLoaded"));
+    await fake.until(() => fake.names().includes("onClick"));
+  });
+}
+
+test("two tabs at once take over what an earlier page left: each event leaves once", async (t) => {
+  const fake = await startFake(t);
+  fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
+  const context = await newContext(t);
+  const page = await openPage(context, fake.origin + "/");
+  await fake.until(() => fake.beacons.length === 1);
+  const { producer } = fake.beacons[0].envelope;
+  await page.evaluate(() => {
+    for (const name of ["a", "b", "c"]) window.onWebChat.set("name", name);
+  });
+  await page.goto(fake.origin + "/bare");
+  fake.answer = () => ({ status: 204 });
+  const tabs = await Promise.all([page, await context.newPage()]);
+  await Promise.all(tabs.map((tab) => tab.goto(fake.origin + "/next")));
+  await Promise.all(tabs.map(loaded));
+  await fake.until(() => fake.taken().filter((event) => event.producer === producer).length === 5);
+  await fake.until(() => fake.names().filter((name) => name === "onWebChatLoaded").length === 3);
+  for (const tab of tabs) await tab.goto(fake.origin + "/bare");
+  const times = Object.entries(fake.sends()).filter(([key]) => key.startsWith(producer));
+  assert.deepEqual(
+    times.map(([, n]) => n),
+    Array(5).fill(1),
+  );
+});
+
 test("what a page could not send arrives from the next page, under the same numbers", async (t) => {
   const fake = await startFake(t);
   fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
@@ -279,8 +395,11 @@ test("no more than 10 events a second, 100 at once; what is dropped is reported"
   await page.clock.runFor(5000);
   await page.evaluate(() => window.onWebChat.set("phone", "1"));
   await page.clock.runFor(2000);
-  const report = await fake.until(() => fake.taken().find(({ name }) => name === "dropped"));
-  assert.deepEqual(report.props, { limited: refused, lost: 0 });
+  await fake.until(() => fake.taken().some(({ key }) => key === "phone"));
+  // Told with the next event that may pass: on a slow machine that is one of the 150.
+  const reports = fake.taken().filter(({ name }) => name === "dropped");
+  const sum = (/** @type {string} */ what) => reports.reduce((n, { props }) => n + props[what], 0);
+  assert.deepEqual([sum("limited"), sum("lost")], [refused, 0]);
 });
 
 test("a page that polls get() leaves half of the limit to the rest", async (t) => {
