@@ -9,6 +9,7 @@ enum {
     CHUNK_BYTES = 1 << 20, /* of the rows' memory */
     CHUNKS_KEPT = 16,      /* kept when the rows go */
     RECENT_BITS = 13,
+    PLACES_BYTES = 64, /* of a row: its slots, and its places in the lists of rows */
     WORD_BYTES = 8,
 };
 
@@ -93,7 +94,7 @@ void cb_cache_clear(struct cb_cache *cache) {
 }
 
 size_t cb_cache_bytes(const struct cb_cache *cache) {
-    return cache->bytes;
+    return cache->bytes + cache->n_rows * PLACES_BYTES;
 }
 
 /* Memory for a row or its value, aligned for either. */
@@ -190,7 +191,7 @@ static void put_slot(struct cb_cache *cache, struct slot slot) {
 
 static int grow_slots(struct cb_cache *cache) {
     struct slot *before = cache->slots;
-    size_t n_before = cache->n_slots, n = n_before ? n_before * 4 : SLOTS_MIN;
+    size_t n_before = cache->n_slots, n = n_before ? n_before * 2 : SLOTS_MIN;
     struct slot *slots = calloc(n, sizeof(*slots));
     if (!slots) {
         return CB_ENOMEM;

@@ -390,3 +390,15 @@ int cb_db_next(struct cb_db_cursor *cursor, struct cb_str *found, struct cb_str 
 int cb_db_last(struct cb_db_cursor *cursor, struct cb_str *found, struct cb_str *value) {
     return move(cursor, (MDB_val){0, NULL}, MDB_LAST, found, value);
 }
+
+int cb_db_cursor_put(struct cb_db_cursor *cursor, struct cb_str key, struct cb_str value) {
+    MDB_val k = val_of(key), v = val_of(value);
+    return cb_db_translate(mdb_cursor_put(cursor->cursor, &k, &v, 0), "cursor_put");
+}
+
+int cb_db_cursor_delete(struct cb_db_cursor *cursor, struct cb_str key) {
+    MDB_val k = val_of(key), v;
+    int rc = cb_db_translate(mdb_cursor_get(cursor->cursor, &k, &v, MDB_SET), "cursor_get");
+    rc = rc == 0 ? cb_db_translate(mdb_cursor_del(cursor->cursor, 0), "cursor_del") : rc;
+    return rc == CB_ENOENT ? 0 : rc;
+}

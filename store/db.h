@@ -78,6 +78,11 @@ void cb_db_cursor_close(struct cb_db_cursor **cursor);
 CB_MUST_USE int cb_db_seek(struct cb_db_cursor *cursor, struct cb_str key, struct cb_str *found,
                            struct cb_str *value);
 CB_MUST_USE int cb_db_next(struct cb_db_cursor *cursor, struct cb_str *found, struct cb_str *value);
+/* In a write transaction, as cb_db_put and cb_db_delete, but looked for from where the cursor
+ * stands: in order of keys most rows are on the page at hand. */
+CB_MUST_USE int cb_db_cursor_put(struct cb_db_cursor *cursor, struct cb_str key,
+                                 struct cb_str value);
+CB_MUST_USE int cb_db_cursor_delete(struct cb_db_cursor *cursor, struct cb_str key);
 CB_MUST_USE int cb_db_last(struct cb_db_cursor *cursor, struct cb_str *found, struct cb_str *value);
 
 #endif

@@ -21,14 +21,20 @@
 #include "store/trim.h"
 
 enum {
-    PAUSE_MS = 100, /* between commits, so that the views' fsync leaves the disk to the journal */
+    /* Between commits, so that the views' fsync leaves the disk to the journal: ten times what the
+       last one took, within these. A longer pause merges more changes of a row into one. */
+    PAUSE_MIN_MS = 100,
+    PAUSE_MAX_MS = 500,
+    PAUSE_FACTOR = 10,
     CHECK_READERS_MS = 5000,
-    SWEEP_ROWS = 5000,              /* deleted in one commit */
-    RETRY_MS = 500,                 /* after the disk was full or failed */
-    BATCH_MS = 300,                 /* a batch under load is committed after this */
-    BATCH_BYTES = 48 * 1024 * 1024, /* … or when it holds this much memory */
-    BATCH_BYTES_MIN = 64 * 1024,    /* … but this where there is no room for more at once */
-    VIEWS_PER_FRAME = 16,           /* bytes that a byte of a frame takes of the views, at most */
+    SWEEP_ROWS = 5000,  /* deleted in one commit */
+    RETRY_MS = 500,     /* after the disk was full or failed */
+    BATCH_MIN_MS = 300, /* a batch that is folded without a pause is committed after this */
+    /* … or when it holds this much memory. LMDB keeps memory of its own for each page that the
+       largest batch changed. */
+    BATCH_BYTES = 24 * 1024 * 1024,
+    BATCH_BYTES_MIN = 64 * 1024, /* … but this where there is no room for more at once */
+    VIEWS_PER_FRAME = 16,        /* bytes that a byte of a frame takes of the views, at most */
 };
 
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
@@ -54,6 +60,8 @@ struct cb_fold {
     _Atomic uint64_t folded_bytes; /* of records, committed; on the scale of what the journal has
                                       appended */
     int64_t batch_ms, committed_ms, checked_ms;
+    int64_t pause_ms; /* between commits */
+    bool in_service;  /* somebody may look at the views meanwhile */
     pthread_t thread;
     bool started;
     pthread_mutex_t mutex; /* of the two below */
@@ -69,6 +77,7 @@ struct cb_fold {
 static int fold_control(struct cb_fold_ctx *ctx, const struct cb_frame *frame) {
     struct cb_control control;
     int rc = cb_control_decode(frame->body, &control);
+    cb_memo_clear(cb_views_memo(ctx->views)); /* it may change what sites and visitors are */
     for (const struct cb_fold_ops *const *ops = cb_folds; rc == 0 && *ops; ops++) {
         rc = (*ops)->control ? (*ops)->control(ctx, &control) : 0;
     }
@@ -81,23 +90,31 @@ static int fold_trim(struct cb_fold_ctx *ctx, const struct cb_frame *frame) {
     return rc == 0 ? cb_trim_note(ctx->views, before) : rc;
 }
 
-/* The id of a site; CB_SITE_ID_NONE for the empty name and for a site that is not there. */
-static int find_site(struct cb_fold_ctx *ctx, struct cb_str name) {
-    ctx->site = CB_SITE_ID_NONE;
-    int rc = name.len > 0 ? cb_sites_id(ctx->views, name, &ctx->site) : CB_ENOENT;
-    return rc == CB_ENOENT ? 0 : rc;
+/* What a site goes by: as it is set at this position of the journal. */
+static int read_settings(struct cb_views *views, struct cb_memo_site *site) {
+    struct cb_settings settings;
+    int rc = cb_sites_settings(views, site->id, &settings);
+    if (rc == 0) {
+        site->gap_ms = (int64_t)settings.idle_minutes * 60000;
+        rc = cb_zones_get(cb_views_zones(views), settings.zone, &site->zone);
+    }
+    return rc;
 }
 
-/* The zone that the site's days are in: a change of it applies to what comes after it in the
- * journal. */
-static int find_zone(struct cb_fold_ctx *ctx) {
-    struct cb_settings settings;
-    ctx->zone = NULL;
-    if (ctx->site == CB_SITE_ID_NONE) {
-        return 0;
+/* The id of a site; CB_SITE_ID_NONE for the empty name and for a site that is not there. */
+static int find_site(struct cb_fold_ctx *ctx, struct cb_str name) {
+    struct cb_memo_site *site = cb_memo_site(cb_views_memo(ctx->views), name);
+    int rc = 0;
+    if (!site->known) {
+        site->id = CB_SITE_ID_NONE;
+        rc = name.len > 0 ? cb_sites_id(ctx->views, name, &site->id) : CB_ENOENT;
+        rc = rc == 0 ? read_settings(ctx->views, site) : rc == CB_ENOENT ? 0 : rc;
+        site->known = rc == 0;
     }
-    int rc = cb_sites_settings(ctx->views, ctx->site, &settings);
-    return rc == 0 ? cb_zones_get(cb_views_zones(ctx->views), settings.zone, &ctx->zone) : rc;
+    ctx->here = site;
+    ctx->site = site->id;
+    ctx->zone = site->zone;
+    return rc;
 }
 
 static int fold_event(struct cb_fold_ctx *ctx) {
@@ -151,7 +168,9 @@ static int fold_beacons(struct cb_fold_ctx *ctx, const struct cb_frame *frame, u
             continue;
         }
         rc = find_site(ctx, envelope.site);
-        rc = rc == 0 ? find_zone(ctx) : rc;
+        ctx->sender = ctx->site != CB_SITE_ID_NONE
+                          ? cb_memo_sender(cb_views_memo(ctx->views), ctx->site, &envelope)
+                          : NULL;
         while (rc == 0 && cb_frame_walk_event(&walk, &event)) {
             rc = fold_event(ctx);
             ctx->index++;
@@ -211,8 +230,13 @@ static int commit(struct cb_fold *fold) {
         return 0;
     }
     fold->open = false;
+    int64_t begun_ms = cb_clock_mono_ms();
     int rc = cb_views_commit(fold->views, fold->position);
     fold->committed_ms = cb_clock_mono_ms();
+    fold->pause_ms = (fold->committed_ms - begun_ms) * PAUSE_FACTOR;
+    fold->pause_ms = fold->pause_ms < PAUSE_MIN_MS   ? PAUSE_MIN_MS
+                     : fold->pause_ms > PAUSE_MAX_MS ? PAUSE_MAX_MS
+                                                     : fold->pause_ms;
     if (fold->committed_ms - fold->checked_ms >= CHECK_READERS_MS) {
         fold->checked_ms = fold->committed_ms;
         cb_db_check_readers(
@@ -262,6 +286,15 @@ static int sweep(struct cb_fold *fold, uint32_t day) {
     return rc;
 }
 
+/* Whether the open batch has to be committed, although more waits to be folded. */
+static bool is_due(const struct cb_fold *fold) {
+    if (cb_views_batch_bytes(fold->views) >= fold->batch_bytes || is_forced(fold, fold->position)) {
+        return true;
+    }
+    int64_t longest_ms = fold->pause_ms > BATCH_MIN_MS ? fold->pause_ms : BATCH_MIN_MS;
+    return fold->in_service && cb_clock_mono_ms() - fold->batch_ms >= longest_ms;
+}
+
 /* Folds what the journal holds now, with commits on the way where a batch is due. */
 static int fold_tail(struct cb_fold *fold) {
     if (cb_journal_head(fold->journal) <= fold->position) {
@@ -299,8 +332,7 @@ static int fold_tail(struct cb_fold *fold) {
         cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
         fold->position = record.position;
         fold->open_bytes += CB_JOURNAL_RECORD_HEAD + record.frame.len;
-        if (cb_views_batch_bytes(fold->views) >= fold->batch_bytes ||
-            is_forced(fold, fold->position) || cb_clock_mono_ms() - fold->batch_ms >= BATCH_MS) {
+        if (is_due(fold)) {
             rc = commit(fold);
             if (rc != 0) {
                 break;
@@ -447,7 +479,7 @@ static int turn(struct cb_fold *fold, int64_t *pause_ms, bool *deaf) {
     *deaf = false;
     int rc = fold_tail(fold);
     if (rc == 0 && fold->open) {
-        *pause_ms = fold->committed_ms + PAUSE_MS - cb_clock_mono_ms();
+        *pause_ms = fold->committed_ms + fold->pause_ms - cb_clock_mono_ms();
         if (*pause_ms <= 0 || is_forced(fold, fold->position)) {
             *pause_ms = 0;
             rc = commit(fold);
@@ -473,6 +505,7 @@ static void *run(void *arg) {
             go_on = wait_ms(fold, pause_ms, deaf);
         }
     }
+    fold->in_service = false;
     if (rc == 0) {
         rc = cb_fold_catch_up(fold);
         if (rc != 0 && give_up_batch(fold, rc)) {
@@ -492,6 +525,7 @@ static void *run(void *arg) {
 int cb_fold_start(struct cb_fold *fold, void (*failed)(void *user, int code), void *user) {
     fold->failed = failed;
     fold->user = user;
+    fold->in_service = true;
     atomic_store(&fold->folded_bytes,
                  cb_journal_appended_bytes(fold->journal)); /* it is caught up */
     int rc = cb_thread_start(&fold->thread, "fold", run, fold);

@@ -32,7 +32,6 @@ struct cb_fold_session {
     struct cb_row *row;
     size_t at; /* in the row */
     bool newest, fresh, more;
-    int64_t gap_ms;
     struct cb_visit before, now;
 };
 #include "store/zone.h"
@@ -44,10 +43,13 @@ struct cb_fold_ctx {
     int64_t journal_ms;
     const struct cb_envelope *envelope;
     const struct cb_event *event;
-    uint32_t index;       /* of the event among all of its frame, from 0 */
-    uint32_t site;        /* id; CB_SITE_ID_NONE when the site is unknown */
-    int64_t true_ms;      /* received - age */
-    uint32_t minute;      /* of true_ms */
+    struct cb_memo_site *here;     /* of the site, also where it is unknown */
+    struct cb_memo_sender *sender; /* of the envelope; NULL without a site */
+    struct cb_memo_minute *at[2];  /* of the event, for all names and its own; set by `counts` */
+    uint32_t index;                /* of the event among all of its frame, from 0 */
+    uint32_t site;                 /* id; CB_SITE_ID_NONE when the site is unknown */
+    int64_t true_ms;               /* received - age */
+    uint32_t minute;               /* of true_ms */
     struct cb_zone *zone; /* of the site, as it is set at this position; NULL without a site */
     struct cb_day day;    /* that the minute lies in, there */
     bool counted;         /* the verdict; set by the fold `seen` */

@@ -11,6 +11,12 @@
 
 enum {
     CB_ROW_SITE_BYTES = 13,
+
+    /* site_state */
+    CB_STATE_FIRST_MINUTE = 0, /* of counted events */
+    CB_STATE_LAST_MINUTE = 4,  /* 0: none yet */
+    CB_STATE_VISITORS = 8,
+    CB_STATE_NAMES = 12, /* site 0: how many sites there are */
     CB_ROW_SITE_STATE_BYTES = 16,
 
     /* tokens: the site's name and the token's follow */

@@ -20,12 +20,12 @@ int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[
     }
     if (before != UINT32_MAX) {
         struct cb_key old = cb_key_seen_day(before, site, producer);
-        rc = cb_views_row(views, CB_TABLE_SEEN_DAYS, &old, &row);
+        rc = cb_views_row_unread(views, CB_TABLE_SEEN_DAYS, &old, true, &row);
         rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
     }
     if (rc == 0) {
         struct cb_key key = cb_key_seen_day(day, site, producer);
-        rc = cb_views_row(views, CB_TABLE_SEEN_DAYS, &key, &row);
+        rc = cb_views_row_unread(views, CB_TABLE_SEEN_DAYS, &key, false, &row);
         rc = rc == 0 ? cb_row_resize(views, row, 1) : rc;
     }
     return rc;

@@ -36,6 +36,7 @@ struct cb_views {
     /* the batch */
     struct cb_db_txn *txn;
     struct cb_cache *cache; /* its rows */
+    struct cb_memo *memo;
     struct cb_dim_gather *gather;
     cb_views_flush_fn *flush; /* writes what was gathered; NULL: nothing was */
 };
@@ -112,9 +113,13 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (rc != 0) {
         goto err_after_views;
     }
-    rc = cb_dim_gather_create(&views->gather);
+    rc = cb_memo_create(&views->memo);
     if (rc != 0) {
         goto err_after_cache;
+    }
+    rc = cb_dim_gather_create(&views->gather);
+    if (rc != 0) {
+        goto err_after_memo;
     }
     rc = cb_zones_create(&views->zones);
     if (rc != 0) {
@@ -153,6 +158,8 @@ err_after_zones:
     cb_zones_destroy(&views->zones);
 err_after_gather:
     cb_dim_gather_destroy(&views->gather);
+err_after_memo:
+    cb_memo_destroy(&views->memo);
 err_after_cache:
     cb_cache_destroy(&views->cache);
 err_after_views:
@@ -174,6 +181,7 @@ void cb_views_close(struct cb_views **views) {
     }
     cb_views_abort(*views);
     cb_cache_destroy(&(*views)->cache);
+    cb_memo_destroy(&(*views)->memo);
     cb_dim_gather_destroy(&(*views)->gather);
     cb_db_close(&(*views)->db);
     cb_zones_destroy(&(*views)->zones);
@@ -224,8 +232,13 @@ uint64_t cb_views_room_bytes(const struct cb_views *views) {
 
 static void end_batch(struct cb_views *views) {
     cb_cache_clear(views->cache);
+    cb_memo_clear(views->memo);
     cb_dim_gather_clear(views->gather);
     views->flush = NULL;
+}
+
+struct cb_memo *cb_views_memo(struct cb_views *views) {
+    return views->memo;
 }
 
 struct cb_dim_gather *cb_views_gather(struct cb_views *views) {
@@ -260,6 +273,15 @@ int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_ke
     return cb_cache_add(views->cache, table, key, hash, stored, rc == 0, out);
 }
 
+int cb_views_row_unread(struct cb_views *views, enum cb_table table, const struct cb_key *key,
+                        bool stored, struct cb_row **out) {
+    uint64_t hash;
+    *out = cb_cache_find(views->cache, table, key, &hash);
+    return *out ? 0
+                : cb_cache_add(views->cache, table, key, hash, (struct cb_str){NULL, 0}, stored,
+                               out);
+}
+
 int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {
     return cb_db_cursor_open(views->txn, views->tables[table], out);
 }
@@ -268,15 +290,36 @@ int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len) {
     return cb_cache_resize(views->cache, row, len);
 }
 
+/* Where the rows of a batch are written: they come table by table, in order of their keys. */
+struct writer {
+    struct cb_views *views;
+    struct cb_db_cursor *cursor;
+    unsigned table;
+};
+
 static int write_row(void *user, const struct cb_row *row) {
-    struct cb_views *views = user;
-    struct cb_str key = {(const char *)row->key, row->key_len};
-    unsigned table = views->tables[row->table];
-    if (row->len > 0) {
-        return cb_db_put(views->txn, table, key,
-                         (struct cb_str){(const char *)row->data, row->len});
+    struct writer *writer = user;
+    if (!writer->cursor || writer->table != row->table) {
+        cb_db_cursor_close(&writer->cursor);
+        writer->table = row->table;
+        int rc = cb_views_cursor(writer->views, row->table, &writer->cursor);
+        if (rc != 0) {
+            return rc;
+        }
     }
-    return row->stored ? cb_db_delete(views->txn, table, key) : 0;
+    struct cb_str key = {(const char *)row->key, row->key_len};
+    if (row->len > 0) {
+        return cb_db_cursor_put(writer->cursor, key,
+                                (struct cb_str){(const char *)row->data, row->len});
+    }
+    return row->stored ? cb_db_cursor_delete(writer->cursor, key) : 0;
+}
+
+static int write_rows(struct cb_views *views) {
+    struct writer writer = {.views = views};
+    int rc = cb_cache_changed(views->cache, write_row, &writer);
+    cb_db_cursor_close(&writer.cursor);
+    return rc;
 }
 
 int cb_views_commit(struct cb_views *views, uint64_t position) {
@@ -284,7 +327,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     cb_be64_put(value, position);
     struct cb_key key = cb_key_meta(CB_META_POSITION);
     int rc = views->flush ? views->flush(views) : 0;
-    rc = rc == 0 ? cb_cache_changed(views->cache, write_row, views) : rc;
+    rc = rc == 0 ? write_rows(views) : rc;
     if (rc == 0) {
         rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),
                        (struct cb_str){(const char *)value, sizeof(value)});

@@ -14,6 +14,7 @@
 #include "store/cache.h"
 #include "store/db.h"
 #include "store/key.h"
+#include "store/memo.h"
 #include "store/zone.h"
 
 enum { CB_VIEWS_VERSION = 3 };
@@ -99,6 +100,11 @@ CB_MUST_USE int cb_views_begin(struct cb_views *views);
 /* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                              struct cb_row **out);
+/* The row of a key of which the caller knows what the rows it belongs to say: stored, it is there
+ * and is to be written anew or deleted; else there is none. What it holds is not read: it comes
+ * empty, unless the batch has it already. Errors: CB_ENOMEM. */
+CB_MUST_USE int cb_views_row_unread(struct cb_views *views, enum cb_table table,
+                                    const struct cb_key *key, bool stored, struct cb_row **out);
 /* A cursor over a table as LMDB has it: what this batch changed is not there yet. Close it before
  * the commit. */
 CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
@@ -106,6 +112,8 @@ CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
+/* What the folds found of late; cleared with the batch. */
+struct cb_memo *cb_views_memo(struct cb_views *views);
 /* What the folds gather during a batch instead of changing its rows at once, and the call that
  * changes them just before the commit; it is cleared with the batch. */
 struct cb_dim_gather *cb_views_gather(struct cb_views *views);

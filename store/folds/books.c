@@ -5,34 +5,36 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 
-static int add(struct cb_views *views, uint32_t site, unsigned offset, uint64_t n) {
-    struct cb_key key = cb_key_site(site);
-    struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_BOOKS, &key, &row);
-    if (rc == 0 && row->len == 0) {
-        rc = cb_row_resize(views, row, CB_ROW_BOOKS_BYTES);
+static int find(struct cb_fold_ctx *ctx, struct cb_row **row) {
+    struct cb_key key = cb_key_site(ctx->site);
+    int rc = cb_views_row(ctx->views, CB_TABLE_BOOKS, &key, row);
+    if (rc == 0 && (*row)->len == 0) {
+        rc = cb_row_resize(ctx->views, *row, CB_ROW_BOOKS_BYTES);
     }
-    if (rc == 0 && row->len != CB_ROW_BOOKS_BYTES) {
-        rc = CB_ECORRUPT;
-    }
+    return rc == 0 && (*row)->len != CB_ROW_BOOKS_BYTES ? CB_ECORRUPT : rc;
+}
+
+static int add(struct cb_fold_ctx *ctx, unsigned offset, uint64_t n) {
+    int rc = ctx->here->books ? 0 : find(ctx, &ctx->here->books);
     if (rc == 0) {
+        struct cb_row *row = ctx->here->books;
         cb_be64_put(row->data + offset, cb_be64_get(row->data + offset) + n);
         cb_row_touch(row);
     }
     return rc;
 }
 
-int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change) {
-    return change == 0 ? 0 : add(views, site, CB_BOOKS_LOST, (uint64_t)change);
+int cb_books_lost(struct cb_fold_ctx *ctx, int64_t change) {
+    return change == 0 ? 0 : add(ctx, CB_BOOKS_LOST, (uint64_t)change);
 }
 
 static int rejected(struct cb_fold_ctx *ctx, unsigned refusal, uint64_t n) {
     unsigned slot = refusal <= CB_REFUSAL_MAX ? refusal : CB_REFUSAL_MAX;
-    return add(ctx->views, ctx->site, CB_BOOKS_REJECTED + 8 * slot, n);
+    return add(ctx, CB_BOOKS_REJECTED + 8 * slot, n);
 }
 
 static int on_received(struct cb_fold_ctx *ctx, uint64_t n) {
-    return add(ctx->views, ctx->site, CB_BOOKS_RECEIVED, n);
+    return add(ctx, CB_BOOKS_RECEIVED, n);
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -42,7 +44,7 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (ctx->erased) {
         return rejected(ctx, CB_REFUSE_ERASED, 1);
     }
-    return add(ctx->views, ctx->site, ctx->counted ? CB_BOOKS_COUNTED : CB_BOOKS_DUPLICATE, 1);
+    return add(ctx, ctx->counted ? CB_BOOKS_COUNTED : CB_BOOKS_DUPLICATE, 1);
 }
 
 static int on_reject(struct cb_fold_ctx *ctx, const struct cb_reject *reject) {

@@ -82,19 +82,30 @@ static int change_row(struct cb_views *views, struct cb_row *row, uint8_t quarte
     return change_at(row->data + 4 * quarter, change);
 }
 
+static uint8_t quarter_of(uint32_t minute) {
+    return (uint8_t)(minute / CB_QUARTER_MINUTES % CB_DAY_QUARTERS);
+}
+
+static int find_row(struct cb_views *views, uint32_t site, uint32_t name_id, uint32_t minute,
+                    struct cb_row **row) {
+    struct cb_key key = cb_key_count(site, minute / CB_DAY_MINUTES, name_id);
+    return cb_views_row(views, CB_TABLE_COUNTS, &key, row);
+}
+
 int cb_counts_change(struct cb_views *views, uint32_t site, uint32_t name_id, uint32_t minute,
                      int change) {
-    struct cb_key key = cb_key_count(site, minute / CB_DAY_MINUTES, name_id);
     struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_COUNTS, &key, &row);
-    if (rc != 0) {
-        return rc;
-    }
-    return change_row(views, row, (uint8_t)(minute / CB_QUARTER_MINUTES % CB_DAY_QUARTERS), change);
+    int rc = find_row(views, site, name_id, minute, &row);
+    return rc == 0 ? change_row(views, row, quarter_of(minute), change) : rc;
+}
+
+static int count(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
+    int rc = at->counts ? 0 : find_row(ctx->views, at->site, at->name_id, at->minute, &at->counts);
+    return rc == 0 ? change_row(ctx->views, at->counts, quarter_of(at->minute), 1) : rc;
 }
 
 /* The id of a name, made at its first counted event. */
-static int name_id(struct cb_fold_ctx *ctx, struct cb_str name, struct cb_site_state *state,
+static int name_id(struct cb_fold_ctx *ctx, struct cb_str name, struct cb_row *state,
                    uint32_t *id) {
     struct cb_key key = cb_key_name(ctx->site, name);
     struct cb_row *row;
@@ -110,42 +121,59 @@ static int name_id(struct cb_fold_ctx *ctx, struct cb_str name, struct cb_site_s
         return CB_ECORRUPT;
     }
     bool is_other = cb_str_is(name, CB_NAME_OTHER);
-    if (state->n_names >= CB_NAMES_MAX && !is_other) {
+    uint32_t n_names = cb_be32_get(state->data + CB_STATE_NAMES);
+    if (n_names >= CB_NAMES_MAX && !is_other) {
         return name_id(ctx, cb_str_of(CB_NAME_OTHER), state, id);
     }
     rc = cb_row_resize(ctx->views, row, 4);
     if (rc == 0) {
-        *id = CB_NAME_ID_FIRST + state->n_names++;
+        *id = CB_NAME_ID_FIRST + n_names;
         cb_be32_put(row->data, *id);
+        cb_be32_put(state->data + CB_STATE_NAMES, n_names + 1);
+        cb_row_touch(state);
     }
     return rc;
 }
 
+static int find_name(struct cb_fold_ctx *ctx, struct cb_row *state) {
+    unsigned code = ctx->event->name_code;
+    uint32_t *known = code != CB_NAME_CUSTOM ? &ctx->here->name_ids[code] : NULL;
+    int rc = known && *known != 0 ? 0 : name_id(ctx, ctx->event->name, state, &ctx->name_id);
+    if (rc == 0 && known) {
+        ctx->name_id = *known = *known != 0 ? *known : ctx->name_id;
+    }
+    return rc;
+}
+
+/* The first and the last minute in which the site had an event. */
+static void stretch(struct cb_row *state, uint32_t minute) {
+    uint32_t first = cb_be32_get(state->data + CB_STATE_FIRST_MINUTE);
+    uint32_t last = cb_be32_get(state->data + CB_STATE_LAST_MINUTE);
+    if (last == 0 || minute < first) {
+        cb_be32_put(state->data + CB_STATE_FIRST_MINUTE, minute);
+        cb_row_touch(state);
+    }
+    if (minute > last) {
+        cb_be32_put(state->data + CB_STATE_LAST_MINUTE, minute);
+        cb_row_touch(state);
+    }
+}
+
 static int on_event(struct cb_fold_ctx *ctx) {
-    struct cb_site_state state;
-    int rc = cb_sites_state(ctx->views, ctx->site, &state);
+    struct cb_memo *memo = cb_views_memo(ctx->views);
+    struct cb_row *state;
+    int rc = cb_sites_state_here(ctx, &state);
+    rc = rc == 0 ? find_name(ctx, state) : rc;
     if (rc != 0) {
         return rc;
     }
-    struct cb_site_state before = state;
-    rc = name_id(ctx, ctx->event->name, &state, &ctx->name_id);
-    if (rc != 0) {
-        return rc;
-    }
-    if (state.last_minute == 0 || ctx->minute < state.first_minute) {
-        state.first_minute = ctx->minute;
-    }
-    if (ctx->minute > state.last_minute) {
-        state.last_minute = ctx->minute;
-    }
-    if (memcmp(&state, &before, sizeof(state)) != 0) {
-        rc = cb_sites_set_state(ctx->views, ctx->site, &state);
-    }
-    if (rc == 0) {
-        rc = cb_counts_change(ctx->views, ctx->site, CB_NAME_ID_ALL, ctx->minute, 1);
-    }
-    if (rc == 0) {
-        rc = cb_counts_change(ctx->views, ctx->site, ctx->name_id, ctx->minute, 1);
+    stretch(state, ctx->minute);
+    const uint32_t ids[] = {CB_NAME_ID_ALL, ctx->name_id};
+    bool has_visitor = ctx->envelope->has_visitor;
+    uint32_t chunk = has_visitor ? ctx->ordinal >> CB_HOUR_CHUNK_BITS : 0;
+    for (unsigned i = 0; rc == 0 && i < 2; i++) {
+        ctx->at[i] = cb_memo_minute(memo, ctx->site, ids[i], ctx->minute, has_visitor, chunk);
+        rc = count(ctx, ctx->at[i]);
     }
     return rc;
 }

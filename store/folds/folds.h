@@ -17,21 +17,18 @@ extern const struct cb_fold_ops cb_fold_sites, cb_fold_seen, cb_fold_books, cb_f
 
 /* sites: the id of a site, CB_ENOENT when there is none. */
 CB_MUST_USE int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id);
-/* sites: the small state of a site (struct below), to be changed in place. */
-struct cb_site_state {
-    uint32_t first_minute, last_minute; /* of counted events; last 0: none yet */
-    uint32_t n_visitors, n_names;
-};
-CB_MUST_USE int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *out);
-CB_MUST_USE int cb_sites_set_state(struct cb_views *views, uint32_t site,
-                                   const struct cb_site_state *state);
+/* sites: the row of the small state of a site (rows.h), to be changed in place. */
+CB_MUST_USE int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_row **row);
+/* sites: … of the event's site. */
+CB_MUST_USE int cb_sites_state_here(struct cb_fold_ctx *ctx, struct cb_row **row);
 
 /* settings: what a site goes by; the defaults where it was given none. zone lives until the batch
  * ends; origins and page, which no fold needs, are left empty. */
 CB_MUST_USE int cb_sites_settings(struct cb_views *views, uint32_t site, struct cb_settings *out);
 
-/* books: adds to the site's `lost`, which may go down as well: a gap may still be filled. */
-CB_MUST_USE int cb_books_lost(struct cb_views *views, uint32_t site, int64_t change);
+/* books: adds to `lost` of the site at hand, which may go down as well: a gap may still be filled.
+ */
+CB_MUST_USE int cb_books_lost(struct cb_fold_ctx *ctx, int64_t change);
 
 /* visitors: the ordinal of a visitor, CB_ENOENT where the site has not seen it. */
 CB_MUST_USE int cb_visitors_ordinal(struct cb_views *views, uint32_t site,

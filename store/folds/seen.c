@@ -20,14 +20,15 @@ static uint64_t gap_of(const struct cb_seen_set *set) {
     return gap < gap_max ? gap : gap_max;
 }
 
-static int begin(struct cb_fold_ctx *ctx, const uint8_t *producer) {
-    struct cb_fold_seen *seen = &ctx->seen;
+static int find(struct cb_fold_ctx *ctx, const uint8_t *producer, struct cb_row **row) {
     struct cb_key key = cb_key_seen(ctx->site, producer);
-    struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_SEEN, &key, &row);
-    rc = rc == 0
-             ? cb_seen_set_decode((struct cb_str){(const char *)row->data, row->len}, &seen->set)
-             : rc;
+    return cb_views_row(ctx->views, CB_TABLE_SEEN, &key, row);
+}
+
+/* Takes the set of a row in hand. */
+static int begin(struct cb_fold_ctx *ctx, struct cb_row *row) {
+    struct cb_fold_seen *seen = &ctx->seen;
+    int rc = cb_seen_set_decode((struct cb_str){(const char *)row->data, row->len}, &seen->set);
     if (rc == 0) {
         seen->row = row;
         seen->day_before = row->len > 0 ? cb_sweep_day(seen->set.journal_ms) : UINT32_MAX;
@@ -54,8 +55,7 @@ static int end(struct cb_fold_ctx *ctx, const uint8_t *producer) {
     }
     memcpy(seen->row->data, bytes, len);
     seen->row = NULL;
-    return cb_books_lost(ctx->views, ctx->site,
-                         (int64_t)gap_of(&seen->set) - (int64_t)seen->gap_before);
+    return cb_books_lost(ctx, (int64_t)gap_of(&seen->set) - (int64_t)seen->gap_before);
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -64,7 +64,9 @@ static int on_event(struct cb_fold_ctx *ctx) {
         return 0;
     }
     const uint8_t *producer = ctx->envelope->producer;
-    int rc = ctx->seen.row ? 0 : begin(ctx, producer);
+    struct cb_row **row = &ctx->sender->seen;
+    int rc = *row ? 0 : find(ctx, producer, row);
+    rc = rc != 0 || ctx->seen.row ? rc : begin(ctx, *row);
     return rc == 0 ? cb_seen_set_add(ctx->views, ctx->site, producer, &ctx->seen.set,
                                      ctx->event->seq, &ctx->counted)
                    : rc;
@@ -80,7 +82,9 @@ static int on_reject(struct cb_fold_ctx *ctx, const struct cb_reject *reject) {
     if (!reject->has_seq || ctx->site == CB_SITE_ID_NONE) {
         return 0;
     }
-    int rc = begin(ctx, reject->producer);
+    struct cb_row *row;
+    int rc = find(ctx, reject->producer, &row);
+    rc = rc == 0 ? begin(ctx, row) : rc;
     rc = rc == 0 ? cb_seen_set_add(ctx->views, ctx->site, reject->producer, &ctx->seen.set,
                                    reject->seq, &fresh)
                  : rc;

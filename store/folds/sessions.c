@@ -11,29 +11,34 @@
 #include "store/retained.h"
 #include "store/rows.h"
 
-/* How long a visitor may be idle within a session: as the site is set at this point of the journal.
- */
-static int read_gap(struct cb_fold_ctx *ctx) {
-    struct cb_settings settings;
-    int rc = cb_sites_settings(ctx->views, ctx->site, &settings);
-    ctx->session.gap_ms = (int64_t)settings.idle_minutes * 60000;
-    return rc;
+static int count_in(const struct cb_row *row, size_t *n) {
+    *n = row->len / CB_SESSION_BYTES;
+    size_t tail = row->len % CB_SESSION_BYTES;
+    return tail != 0 && tail != CB_SESSION_TAIL_BYTES ? CB_ECORRUPT : 0;
 }
 
-/* A row of sessions: those of the visitor opened last, or a part of the older ones. */
+/* The row of the visitor's sessions that were opened last. */
+static int read_newest(struct cb_fold_ctx *ctx, struct cb_row **row, size_t *n) {
+    struct cb_row **known = &ctx->sender->sessions;
+    int rc = 0;
+    if (!*known) {
+        struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+        rc = ctx->newcomer ? cb_views_row_unread(ctx->views, CB_TABLE_SESSIONS, &key, false, known)
+                           : cb_views_row(ctx->views, CB_TABLE_SESSIONS, &key, known);
+    }
+    *row = *known;
+    return rc == 0 ? count_in(*row, n) : rc;
+}
+
+/* A part of the older ones. */
 static int read_row(struct cb_fold_ctx *ctx, const struct cb_key *key, struct cb_row **row,
                     size_t *n) {
     int rc = cb_views_row(ctx->views, CB_TABLE_SESSIONS, key, row);
-    if (rc == 0) {
-        *n = (*row)->len / CB_SESSION_BYTES;
-        size_t tail = (*row)->len % CB_SESSION_BYTES;
-        rc = tail != 0 && tail != CB_SESSION_TAIL_BYTES ? CB_ECORRUPT : 0;
-    }
-    return rc;
+    return rc == 0 ? count_in(*row, n) : rc;
 }
 
 static bool is_within(const struct cb_fold_ctx *ctx, int64_t start_ms, int64_t end_ms) {
-    int64_t gap_ms = ctx->session.gap_ms;
+    int64_t gap_ms = ctx->here->gap_ms;
     return ctx->true_ms >= start_ms - gap_ms && ctx->true_ms <= end_ms + gap_ms;
 }
 
@@ -127,16 +132,10 @@ static int append(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n, uint8_t
     return rc;
 }
 
-static int add_session(struct cb_fold_ctx *ctx) {
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
-    struct cb_row *visitor;
-    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
-    if (rc == 0) {
-        uint8_t *sessions = visitor->data + CB_VISITOR_SESSIONS;
-        cb_be32_put(sessions, cb_be32_get(sessions) + 1);
-        cb_row_touch(visitor);
-    }
-    return rc;
+static void add_session(struct cb_fold_ctx *ctx) {
+    uint8_t *sessions = ctx->sender->visitor->data + CB_VISITOR_SESSIONS;
+    cb_be32_put(sessions, cb_be32_get(sessions) + 1);
+    cb_row_touch(ctx->sender->visitor);
 }
 
 /* Sessions are counted in the minute of their start, which a late event may move. */
@@ -199,8 +198,8 @@ static void take_session(struct cb_fold_ctx *ctx, struct cb_row *row, uint8_t *s
 static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
     uint8_t *session;
     int rc = append(ctx, row, n, &session);
-    rc = rc == 0 ? add_session(ctx) : rc;
     if (rc == 0) {
+        add_session(ctx);
         ctx->session.row = row;
         ctx->session.at = (size_t)(session - row->data);
         ctx->session.newest = ctx->session.fresh = ctx->session.more = true;
@@ -210,10 +209,9 @@ static int open_session(struct cb_fold_ctx *ctx, struct cb_row *row, size_t n) {
 }
 
 static int find_session(struct cb_fold_ctx *ctx) {
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
     struct cb_row *row;
     size_t n;
-    int rc = read_row(ctx, &key, &row, &n);
+    int rc = read_newest(ctx, &row, &n);
     if (rc != 0) {
         return rc;
     }
@@ -246,7 +244,7 @@ static int on_event(struct cb_fold_ctx *ctx) {
     bool at_hand = session->row && session->newest &&
                    is_within(ctx, session->now.start_ms, session->now.end_ms);
     if (rc == 0 && !at_hand) {
-        rc = session->row ? on_end(ctx) : read_gap(ctx);
+        rc = session->row ? on_end(ctx) : 0;
         rc = rc == 0 ? find_session(ctx) : rc;
     }
     if (rc == 0 && cb_visit_add(&session->now, ctx->event, ctx->true_ms, trigger)) {

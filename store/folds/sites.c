@@ -21,49 +21,29 @@ int cb_sites_id(struct cb_views *views, struct cb_str name, uint32_t *id) {
     return 0;
 }
 
-int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_site_state *out) {
+int cb_sites_state(struct cb_views *views, uint32_t site, struct cb_row **row) {
     struct cb_key key = cb_key_site(site);
-    struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_SITE_STATE, &key, &row);
-    if (rc != 0) {
-        return rc;
+    int rc = cb_views_row(views, CB_TABLE_SITE_STATE, &key, row);
+    if (rc == 0 && (*row)->len == 0) {
+        rc = cb_row_resize(views, *row, CB_ROW_SITE_STATE_BYTES);
     }
-    *out = (struct cb_site_state){0};
-    if (row->len != 0 && row->len != CB_ROW_SITE_STATE_BYTES) {
-        return CB_ECORRUPT;
-    }
-    if (row->len > 0) {
-        out->first_minute = cb_be32_get(row->data);
-        out->last_minute = cb_be32_get(row->data + 4);
-        out->n_visitors = cb_be32_get(row->data + 8);
-        out->n_names = cb_be32_get(row->data + 12);
-    }
-    return 0;
+    return rc == 0 && (*row)->len != CB_ROW_SITE_STATE_BYTES ? CB_ECORRUPT : rc;
 }
 
-int cb_sites_set_state(struct cb_views *views, uint32_t site, const struct cb_site_state *state) {
-    struct cb_key key = cb_key_site(site);
-    struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_SITE_STATE, &key, &row);
-    if (rc == 0) {
-        rc = cb_row_resize(views, row, CB_ROW_SITE_STATE_BYTES);
-    }
-    if (rc == 0) {
-        cb_be32_put(row->data, state->first_minute);
-        cb_be32_put(row->data + 4, state->last_minute);
-        cb_be32_put(row->data + 8, state->n_visitors);
-        cb_be32_put(row->data + 12, state->n_names);
-    }
+int cb_sites_state_here(struct cb_fold_ctx *ctx, struct cb_row **row) {
+    int rc = ctx->here->state ? 0 : cb_sites_state(ctx->views, ctx->site, &ctx->here->state);
+    *row = ctx->here->state;
     return rc;
 }
 
 /* The next site's id: 1, 2, 3… */
 static int next_id(struct cb_views *views, uint32_t *id) {
-    struct cb_site_state counter;
-    int rc = cb_sites_state(views, CB_SITE_ID_NONE, &counter);
+    struct cb_row *row;
+    int rc = cb_sites_state(views, CB_SITE_ID_NONE, &row);
     if (rc == 0) {
-        *id = ++counter.n_names; /* the row of "no site" counts the sites */
-        rc = cb_sites_set_state(views, CB_SITE_ID_NONE, &counter);
+        *id = cb_be32_get(row->data + CB_STATE_NAMES) + 1;
+        cb_be32_put(row->data + CB_STATE_NAMES, *id);
+        cb_row_touch(row);
     }
     return rc;
 }

@@ -33,7 +33,7 @@ static int append(struct cb_views *views, struct cb_row *row, uint64_t position)
 static int open_row(struct cb_fold_ctx *ctx, uint8_t *where, uint32_t day, uint16_t part,
                     struct cb_row **row) {
     struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
-    int rc = cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
+    int rc = cb_views_row_unread(ctx->views, CB_TABLE_TIMELINE, &key, false, row);
     rc = rc == 0 ? cb_row_resize(ctx->views, *row, CB_TIMELINE_HEAD_BYTES) : rc;
     if (rc == 0) {
         memcpy((*row)->data + CB_TIMELINE_BEFORE, where, CB_TIMELINE_PLACE_BYTES);
@@ -43,34 +43,46 @@ static int open_row(struct cb_fold_ctx *ctx, uint8_t *where, uint32_t day, uint1
     return rc;
 }
 
-int cb_timeline_note(struct cb_fold_ctx *ctx) {
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
-    struct cb_row *visitor, *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
-    if (rc != 0 || visitor->len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 ? rc : CB_ECORRUPT;
+/* The visitor's last row of today, *row, which is used if it is there: else it is looked up. */
+static int last_row(struct cb_fold_ctx *ctx, uint32_t day, uint16_t part, struct cb_row **row) {
+    const struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
+    if (*row && (*row)->key_len == key.len && memcmp((*row)->key, key.bytes, key.len) == 0) {
+        return 0;
     }
+    return cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
+}
+
+static int note(struct cb_fold_ctx *ctx, struct cb_row *visitor, struct cb_row **row) {
     uint8_t *where = visitor->data + CB_VISITOR_TIMELINE;
     uint32_t day = cb_sweep_day(ctx->journal_ms);
     uint16_t parts = cb_be16_get(where + 4);
     if (parts == 0 || cb_be32_get(where) != day) {
-        rc = open_row(ctx, where, day, 0, &row);
+        int rc = open_row(ctx, where, day, 0, row);
         cb_row_touch(visitor);
-        return rc == 0 ? append(ctx->views, row, ctx->position) : rc;
+        return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
     }
-    key = cb_key_timeline(day, ctx->site, ctx->ordinal, (uint16_t)(parts - 1));
-    rc = cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, &row);
-    if (rc != 0 || row->len < CB_TIMELINE_HEAD_BYTES) {
+    int rc = last_row(ctx, day, (uint16_t)(parts - 1), row);
+    if (rc != 0 || (*row)->len < CB_TIMELINE_HEAD_BYTES) {
         return rc != 0 ? rc : CB_ECORRUPT;
     }
-    if (cb_be64_get(row->data + CB_TIMELINE_LAST) == ctx->position) {
+    if (cb_be64_get((*row)->data + CB_TIMELINE_LAST) == ctx->position) {
         return 0;
     }
-    if (row->len + VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
-        rc = open_row(ctx, where, day, parts, &row);
+    if ((*row)->len + VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
+        rc = open_row(ctx, where, day, parts, row);
         cb_row_touch(visitor);
     }
-    return rc == 0 ? append(ctx->views, row, ctx->position) : rc;
+    return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
+}
+
+int cb_timeline_note(struct cb_fold_ctx *ctx) {
+    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+    struct cb_row *visitor, *row = NULL;
+    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
+    if (rc != 0 || visitor->len != CB_ROW_VISITOR_BYTES) {
+        return rc != 0 ? rc : CB_ECORRUPT;
+    }
+    return note(ctx, visitor, &row);
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -92,7 +104,8 @@ static int on_event(struct cb_fold_ctx *ctx) {
     ctx->noted = true;
     ctx->noted_site = ctx->site;
     ctx->noted_ordinal = ctx->ordinal;
-    return cb_timeline_note(ctx);
+    return ctx->counted ? note(ctx, ctx->sender->visitor, &ctx->sender->timeline)
+                        : cb_timeline_note(ctx);
 }
 
 const struct cb_fold_ops cb_fold_timeline = {.name = "timeline", .event = on_event, .every = true};

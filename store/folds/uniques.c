@@ -62,26 +62,38 @@ static int add_to_hour(struct cb_views *views, struct cb_row *row, uint16_t offs
     return 0;
 }
 
-static int add_hour(struct cb_fold_ctx *ctx, uint32_t name_id) {
-    struct cb_key key = cb_key_unique_hour(ctx->minute / 60, ctx->site, name_id,
-                                           ctx->ordinal >> CB_HOUR_CHUNK_BITS);
-    struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_UNIQUE_HOURS, &key, &row);
-    return rc == 0
-               ? add_to_hour(ctx->views, row, (uint16_t)(ctx->ordinal % (1u << CB_HOUR_CHUNK_BITS)),
-                             ctx->minute / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS)
-               : rc;
+static int find_hour(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
+    struct cb_key key = cb_key_unique_hour(at->minute / 60, at->site, at->name_id, at->hour_chunk);
+    return cb_views_row(ctx->views, CB_TABLE_UNIQUE_HOURS, &key, &at->hours);
 }
 
-static int add_day(struct cb_fold_ctx *ctx, uint32_t name_id) {
+static int add_hour(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
+    int rc = at->hours ? 0 : find_hour(ctx, at);
+    return rc == 0 ? add_to_hour(ctx->views, at->hours,
+                                 (uint16_t)(ctx->ordinal % (1u << CB_HOUR_CHUNK_BITS)),
+                                 at->minute / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS)
+                   : rc;
+}
+
+static int find_day(struct cb_fold_ctx *ctx, uint32_t name_id, struct cb_row **row) {
     /* Whole quarter hours in every zone since 1972. */
     int64_t first = ctx->day.from > 0 ? ctx->day.from / CB_QUARTER_MINUTES : 0;
     int64_t quarters = ctx->day.to / CB_QUARTER_MINUTES - first;
     struct cb_key key = cb_key_unique_day(ctx->site, (uint32_t)first,
                                           (uint8_t)(quarters < UINT8_MAX ? quarters : UINT8_MAX),
                                           name_id, cb_ordinal_set_chunk(ctx->ordinal));
+    return cb_views_row(ctx->views, CB_TABLE_UNIQUE_DAYS, &key, row);
+}
+
+static int add_day(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
+    int rc = at->days ? 0 : find_day(ctx, at->name_id, &at->days);
+    return rc == 0 ? cb_ordinal_set_add(ctx->views, at->days, cb_ordinal_set_offset(ctx->ordinal))
+                   : rc;
+}
+
+static int add_newcomer(struct cb_fold_ctx *ctx) {
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_UNIQUE_DAYS, &key, &row);
+    int rc = find_day(ctx, CB_NAME_ID_NEWCOMERS, &row);
     return rc == 0 ? cb_ordinal_set_add(ctx->views, row, cb_ordinal_set_offset(ctx->ordinal)) : rc;
 }
 
@@ -89,17 +101,13 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (!ctx->envelope->has_visitor) {
         return 0;
     }
-    const uint32_t ids[] = {CB_NAME_ID_ALL, ctx->name_id};
     bool hours = ctx->minute >= cb_hours_kept_from(cb_sweep_day(ctx->journal_ms));
     int rc = 0;
     for (unsigned i = 0; rc == 0 && i < 2; i++) {
-        rc = hours ? add_hour(ctx, ids[i]) : 0;
-        rc = rc == 0 ? add_day(ctx, ids[i]) : rc;
+        rc = hours ? add_hour(ctx, ctx->at[i]) : 0;
+        rc = rc == 0 ? add_day(ctx, ctx->at[i]) : rc;
     }
-    if (rc == 0 && ctx->newcomer) {
-        rc = add_day(ctx, CB_NAME_ID_NEWCOMERS);
-    }
-    return rc;
+    return rc == 0 && ctx->newcomer ? add_newcomer(ctx) : rc;
 }
 
 const struct cb_fold_ops cb_fold_uniques = {.name = "uniques", .event = on_event};

@@ -10,23 +10,23 @@ static uint32_t minute_of(uint64_t ms) {
     return minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
 }
 
+/* A visitor has one row, under the minute that his row says. */
 static int set_recent(struct cb_fold_ctx *ctx, uint32_t minute, bool present) {
     struct cb_key key = cb_key_recent(ctx->site, minute, ctx->ordinal);
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_RECENT, &key, &row);
+    int rc = cb_views_row_unread(ctx->views, CB_TABLE_RECENT, &key, !present, &row);
     return rc == 0 ? cb_row_resize(ctx->views, row, present ? 1 : 0) : rc;
 }
 
 static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
-    struct cb_site_state state;
-    int rc = cb_sites_state(ctx->views, ctx->site, &state);
+    struct cb_row *state;
+    int rc = cb_sites_state_here(ctx, &state);
+    rc = rc == 0 ? cb_row_resize(ctx->views, row, 4) : rc;
     if (rc == 0) {
-        ctx->ordinal = state.n_visitors++;
+        ctx->ordinal = cb_be32_get(state->data + CB_STATE_VISITORS);
         ctx->newcomer = true;
-        rc = cb_sites_set_state(ctx->views, ctx->site, &state);
-    }
-    if (rc == 0) {
-        rc = cb_row_resize(ctx->views, row, 4);
+        cb_be32_put(state->data + CB_STATE_VISITORS, ctx->ordinal + 1);
+        cb_row_touch(state);
     }
     if (rc == 0) {
         cb_be32_put(row->data, ctx->ordinal);
@@ -48,7 +48,7 @@ int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
 }
 
 /* The visitor of the envelope: his ordinal and row, made at his first counted event. */
-static int begin(struct cb_fold_ctx *ctx) {
+static int find(struct cb_fold_ctx *ctx) {
     struct cb_fold_visitor *visitor = &ctx->visitor;
     struct cb_key key = cb_key_ordinal(ctx->site, ctx->envelope->visitor);
     struct cb_row *row;
@@ -67,7 +67,8 @@ static int begin(struct cb_fold_ctx *ctx) {
         }
     }
     key = cb_key_visitor(ctx->site, ctx->ordinal);
-    rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
+    rc = ctx->newcomer ? cb_views_row_unread(ctx->views, CB_TABLE_VISITORS, &key, false, &row)
+                       : cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
     if (rc != 0) {
         return rc;
     }
@@ -83,9 +84,21 @@ static int begin(struct cb_fold_ctx *ctx) {
     } else if (row->len != CB_ROW_VISITOR_BYTES) {
         return CB_ECORRUPT;
     }
-    visitor->minute_before = minute_of(cb_be64_get(row->data + CB_VISITOR_LAST_SEEN));
-    visitor->row = row;
+    ctx->sender->ordinal = ctx->ordinal;
+    ctx->sender->visitor = row;
     return 0;
+}
+
+static int begin(struct cb_fold_ctx *ctx) {
+    struct cb_fold_visitor *visitor = &ctx->visitor;
+    visitor->fresh = false;
+    int rc = ctx->sender->visitor ? 0 : find(ctx);
+    if (rc == 0) {
+        ctx->ordinal = ctx->sender->ordinal;
+        visitor->row = ctx->sender->visitor;
+        visitor->minute_before = minute_of(cb_be64_get(visitor->row->data + CB_VISITOR_LAST_SEEN));
+    }
+    return rc;
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {

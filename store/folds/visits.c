@@ -123,6 +123,8 @@ static int change_trigger(struct cb_views *views, struct cb_row *row, const stru
 
 enum { KINDS = CB_VISITS_TIMINGS + CB_TIMING_COUNT };
 
+_Static_assert((int)KINDS == (int)CB_MEMO_VISITS_KINDS, "the memo has room for other kinds");
+
 static bool concerns(unsigned kind, const struct cb_visit *visit) {
     return kind < CB_VISITS_TIMINGS ||
            cb_visit_timing(visit, (enum cb_timing)(kind - CB_VISITS_TIMINGS)) != CB_VISIT_NEVER;
@@ -144,19 +146,35 @@ static bool alike(unsigned kind, const struct cb_visit *a, const struct cb_visit
     }
 }
 
+static int find_row(struct cb_views *views, uint32_t site, unsigned kind, unsigned grain,
+                    const struct cb_visit *visit, struct cb_row **row) {
+    uint32_t quarter = cb_visit_quarter(visit);
+    uint8_t chunk = (uint8_t)(visit->trigger / CB_TRIGGERS_CHUNK);
+    struct cb_memo_visits *memo = cb_memo_visits(cb_views_memo(views), site, quarter);
+    bool first = kind != CB_VISITS_TRIGGERS || chunk == 0;
+    if (first && memo->rows[kind][grain]) {
+        *row = memo->rows[kind][grain];
+        return 0;
+    }
+    uint32_t bucket = grain == CB_VISITS_DAY ? quarter / QUARTERS_DAY : quarter;
+    struct cb_key key = cb_key_visits(site, (uint8_t)kind, (uint8_t)grain, bucket);
+    if (kind == CB_VISITS_TRIGGERS) {
+        cb_key_u8(&key, chunk);
+    }
+    int rc = cb_views_row(views, CB_TABLE_VISITS, &key, row);
+    if (rc == 0 && first) {
+        memo->rows[kind][grain] = *row;
+    }
+    return rc;
+}
+
 static int change_kind(struct cb_views *views, uint32_t site, unsigned kind, unsigned grain,
                        const struct cb_visit *visit, int sign) {
     if (!concerns(kind, visit)) {
         return 0;
     }
-    uint32_t quarter = cb_visit_quarter(visit);
-    uint32_t bucket = grain == CB_VISITS_DAY ? quarter / QUARTERS_DAY : quarter;
-    struct cb_key key = cb_key_visits(site, (uint8_t)kind, (uint8_t)grain, bucket);
-    if (kind == CB_VISITS_TRIGGERS) {
-        cb_key_u8(&key, (uint8_t)(visit->trigger / CB_TRIGGERS_CHUNK));
-    }
     struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_VISITS, &key, &row);
+    int rc = find_row(views, site, kind, grain, visit, &row);
     if (rc != 0) {
         return rc;
     }
