@@ -7,9 +7,11 @@ import { pieces } from "./text.js";
 /** @typedef {ReturnType<typeof createChat>} Chat */
 /** @typedef {import("./delivery.js").Outcome} Outcome */
 /**
- * @typedef {object} Visitor the fields of the visitor, for the form before a chat
+ * @typedef {object} Visitor the fields of the visitor, for the form before a chat, and their consent
  * @property {(key: string) => string | undefined} get
  * @property {(key: string, value: string, done: (outcome: Outcome) => void, source: string) => void} set
+ * @property {() => boolean} agreed
+ * @property {(given: boolean) => void} setConsent
  */
 
 /**
@@ -64,6 +66,11 @@ export function createChat(beacon, listeners, visitor) {
         "form",
       );
     },
+    consent(given) {
+      visitor.setConsent(given);
+      if (given) update();
+      else setOpen(false, true);
+    },
   };
 
   /**
@@ -98,8 +105,19 @@ export function createChat(beacon, listeners, visitor) {
 
   /** @param {boolean} visible */
   function show(visible) {
-    panel?.update({ settings, language, online: status === "online", shown: visible });
+    panel?.update({
+      settings,
+      language,
+      online: status === "online",
+      shown: visible,
+      asks: settings.consent_needed === true && !visitor.agreed(),
+    });
   }
+
+  // The page may have been told what the panel asks: then what waited for it is stored.
+  listeners.add("onEvent", ({ state }) => {
+    if (settings.consent_needed && state === "stored") update();
+  });
 
   return {
     happened,

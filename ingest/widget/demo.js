@@ -136,6 +136,9 @@ for (const button of document.querySelectorAll("button[data-set]")) {
   const { set = "", value = "" } = /** @type {HTMLElement} */ (button).dataset;
   button.addEventListener("click", () => call(set, JSON.parse(value)));
 }
+byId("why").addEventListener("click", () => {
+  line("call", `get("triggers") → ${JSON.stringify(onWebChat.get("triggers"))}`);
+});
 byId("throws").addEventListener("click", () => {
   line("call", 'on("onMinimize", () => { throw new Error("oops"); })');
   const undo = onWebChat.on("onMinimize", () => {

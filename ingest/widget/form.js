@@ -50,9 +50,9 @@ function wrong({ field, input, required }) {
  */
 export function createForm(visitor, changed) {
   const intro = element("p", { dir: "auto" });
-  const start = element("button", { type: "submit", class: "start" });
+  const start = element("button", { class: "primary start" });
   const fields = element("div");
-  const form = element("form", { class: "ask", novalidate: "" }, intro, fields, start);
+  const form = element("form", { class: "card ask", novalidate: "" }, intro, fields, start);
   /** @type {Map<Field, Row>} those that were ever asked for: what was typed stays */
   const known = new Map();
   /** @type {Row[]} */

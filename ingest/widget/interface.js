@@ -44,7 +44,10 @@ function arrival() {
  */
 export function createInterface(beacon, delivery, store, visitor) {
   const listeners = createListeners();
-  const chat = createChat(beacon, listeners, visitor);
+  const chat = createChat(beacon, listeners, {
+    ...visitor,
+    agreed: () => store.get("consent") !== null,
+  });
   const triggers = createTriggers(store, {
     hindrance: () => (chat.mayInterrupt() ? "" : chat.status() === "online" ? "hidden" : "offline"),
     fire(trigger, elapsed) {

@@ -19,6 +19,7 @@ import { directionOf, textsOf } from "./texts.js";
  *   of the text could not be left: "" when all of it is on the server's disk
  * @property {(key: string) => string} field a field of the visitor
  * @property {(key: string, value: string, settled: (ok: boolean) => void) => void} setField
+ * @property {(given: boolean) => void} consent the visitor agrees, or refuses
  */
 /**
  * @typedef {object} State
@@ -26,6 +27,7 @@ import { directionOf, textsOf } from "./texts.js";
  * @property {string} language see textsOf
  * @property {boolean} online
  * @property {boolean} shown
+ * @property {boolean} asks the visitor has to agree first
  */
 
 const ASIDE_MS = 250; // after the panel opens by itself, it speaks
@@ -45,14 +47,12 @@ function addStyle(root) {
 }
 
 /**
- * How light a colour is (WCAG 2, relative luminance): 0 to 1.
+ * How light a colour is (WCAG 2, relative luminance): 0 to 1, and 0.004 more or less, since 2.2 is
+ * only nearly how light grows. Near 0.179 black and white are as easy to read.
  * @param {string} colour #rrggbb
  */
 function luminance(colour) {
-  const [r, g, b] = [1, 3, 5].map((at) => {
-    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
+  const [r, g, b] = [1, 3, 5].map((at) => (parseInt(colour.slice(at, at + 2), 16) / 255) ** 2.2);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
@@ -74,12 +74,22 @@ export function createPanel(actions) {
   const dot = () => element("span", { class: "dot" });
   const title = element("bdi");
   const status = element("div", { class: "status", role: "status" });
-  const close = element("button", { class: "close", type: "button" }, icon("down"));
+  const close = element("button", { class: "close" }, icon("down"));
   const log = element("div", { class: "log", role: "log" });
   const ask = createForm(actions, arrange);
-  const body = element("div", { class: "body", role: "group", tabindex: "0" }, log, ask.form);
+  const terms = element("p");
+  const accept = element("button", { class: "primary" });
+  const decline = element("button", { class: "link" });
+  const consent = element("div", { class: "card" }, terms, accept, decline);
+  const body = element(
+    "div",
+    { class: "body", role: "group", tabindex: "0" },
+    log,
+    consent,
+    ask.form,
+  );
   const input = element("textarea", { rows: "1", maxlength: "4000", enterkeyhint: "send" });
-  const send = element("button", { class: "send", type: "submit" }, icon("send"));
+  const send = element("button", { class: "send" }, icon("send"));
   const write = element("form", { class: "write" }, input, send);
   const panel = element(
     "section",
@@ -96,7 +106,6 @@ export function createPanel(actions) {
   );
   const launcher = element("button", {
     class: "launcher",
-    type: "button",
     "aria-controls": "panel",
     "aria-expanded": "false",
   });
@@ -164,7 +173,7 @@ export function createPanel(actions) {
       () => text,
       () => texts[fate],
     );
-    const again = element("button", { class: "again", type: "button" });
+    const again = element("button", { class: "link" });
     labels.push(() => put(again, texts.retry));
     const attempt = () =>
       actions.send(missing, (rest) => {
@@ -189,21 +198,20 @@ export function createPanel(actions) {
     attempt();
   }
 
-  /** The form or the box to write in: whichever it is the time for. */
+  /** Consent, the form, or the box to write in: whichever it is the time for. */
   function arrange() {
-    const asking = ask.wanted(begun);
-    const had = root.activeElement;
-    ask.form.hidden = !asking;
-    write.hidden = asking;
-    body.classList.toggle("asking", asking);
-    if (had && (asking ? write : ask.form).contains(had)) first().focus();
+    const at = root.activeElement;
+    consent.hidden = !state.asks;
+    ask.form.hidden = state.asks || !ask.wanted(begun);
+    write.hidden = state.asks || !ask.form.hidden;
+    if (at && !at.getClientRects().length) first().focus(); // it has just gone
     grow();
   }
 
   /** Where a person begins; but on a touch screen the keyboard would cover what there is to read. */
   function first() {
     if (panel.hidden || matchMedia("(pointer: coarse)").matches) return panel;
-    return write.hidden ? ask.first() : input;
+    return state.asks ? accept : write.hidden ? ask.first() : input;
   }
 
   /** While the panel fills the screen, Tab stays in it: the page behind is not to be seen. */
@@ -223,6 +231,8 @@ export function createPanel(actions) {
 
   launcher.addEventListener("click", actions.click);
   close.addEventListener("click", actions.minimize);
+  accept.addEventListener("click", () => actions.consent(true));
+  decline.addEventListener("click", () => actions.consent(false));
   frame.addEventListener("keydown", (event) => {
     if (event.isComposing || panel.hidden) return;
     if (event.key === "Escape") actions.minimize();
@@ -276,15 +286,10 @@ export function createPanel(actions) {
     frame.className = `${vertical} ${side} ${online ? "online" : ""} ${open ? "open" : ""}`;
     frame.lang = texts.lang;
     frame.dir = way;
-    const colour = /^#[0-9a-f]{6}$/i.test(String(settings.colour)) ? settings.colour : undefined;
-    const light = colour && luminance(colour) > 0.179; // where black is easier to read than white
-    for (const [name, value] of Object.entries({
-      "--accent": colour,
-      "--on-accent": colour && (light ? "#000" : "#fff"),
-    })) {
-      if (value) frame.style.setProperty(name, value);
-      else frame.style.removeProperty(name);
-    }
+    const [colour = ""] = /^#[0-9a-f]{6}$/i.exec(String(settings.colour)) ?? [];
+    const light = luminance(colour) > 0.179; // black is easier to read on it than white
+    frame.style.setProperty("--accent", colour); // "" removes it
+    frame.style.setProperty("--on-accent", colour && (light ? "#000" : "#fff"));
 
     put(title, texts.title);
     put(status, online ? texts.online : texts.offline);
@@ -297,6 +302,9 @@ export function createPanel(actions) {
     input.placeholder = texts.write;
     input.setAttribute("aria-label", texts.write);
     send.setAttribute("aria-label", texts.send);
+    put(terms, texts.consent);
+    put(accept, texts.accept);
+    put(decline, texts.decline);
     for (const label of labels) label();
     ask.update(settings.form, texts);
     arrange();

@@ -28,6 +28,9 @@
  * @property {string} required what is said of an empty field
  * @property {string} invalid what is said of an address that is none
  * @property {string} start
+ * @property {string} consent what the visitor is asked to agree to, on sites that ask
+ * @property {string} accept
+ * @property {string} decline
  */
 
 /** @type {Texts} */
@@ -55,6 +58,10 @@ const ENGLISH = {
   required: "Please fill this in.",
   invalid: "This is not an email address.",
   start: "Continue",
+  consent:
+    "We store what you write, and a random number in your browser to know you by. Do you agree?",
+  accept: "I agree",
+  decline: "No, thanks",
 };
 
 /** @type {Texts} */
@@ -82,6 +89,10 @@ const GERMAN = {
   required: "Bitte ausfüllen.",
   invalid: "Das ist keine E-Mail-Adresse.",
   start: "Weiter",
+  consent:
+    "Wir speichern, was Sie schreiben, und in Ihrem Browser eine Zufallszahl, an der wir Sie erkennen. Einverstanden?",
+  accept: "Einverstanden",
+  decline: "Nein, danke",
 };
 
 const RTL_LANGUAGE = /^(ar|ckb|dv|fa|he|iw|ps|sd|ug|ur|yi)\b/i;

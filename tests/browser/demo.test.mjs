@@ -67,6 +67,12 @@ test("each call, what done was told, the callbacks, and the events with the serv
   await lines(page, "event", "message").and(page.locator('[data-state="stored"]')).waitFor();
   await page.keyboard.press("Escape");
 
+  await press("Set event");
+  await lines(page, "event", "cart").and(page.locator('[data-state="stored"]')).waitFor();
+  await page.getByLabel("Seconds").fill("600");
+  await press("Set trigger");
+  await press("Why not yet?");
+  await lines(page, "call", '"why":["delay"]').waitFor();
   await page.getByLabel("Seconds").fill("0");
   await press("Set trigger");
   await lines(page, "callback", 'onTrigger({"id":"demo"').waitFor();
@@ -89,6 +95,19 @@ test("each call, what done was told, the callbacks, and the events with the serv
   const stored = Number(await page.locator("#stored").textContent());
   await fake.until(() => fake.taken().length === stored);
   assert.equal(await page.locator("#refused").textContent(), "0");
+});
+
+test("consent refused, and given again", async (t) => {
+  const fake = await startFake(t);
+  const page = await openPage(await newContext(t), fake.origin + "/demo");
+  const press = (/** @type {string} */ name) =>
+    page.getByRole("button", { name, exact: true }).click();
+  await press("Refuse");
+  await press("Set name");
+  await lines(page, "call", "no_consent").waitFor();
+  await press("Agree");
+  await press("Set name");
+  await lines(page, "call", 'set("name"').and(page.locator('[data-state="ok"]')).waitFor();
 });
 
 test("what the server refuses is shown as refused", async (t) => {

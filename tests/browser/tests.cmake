@@ -19,6 +19,7 @@ cb_browser_test(widget_panel)
 cb_browser_test(widget_panel_form)
 cb_browser_test(widget_panel_look)
 cb_browser_test(widget_panel_axe)
+cb_browser_test(widget_panel_consent)
 cb_browser_test(demo)
 cb_browser_test(widget_e2e)
 

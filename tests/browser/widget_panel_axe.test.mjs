@@ -62,6 +62,11 @@ for (const colorScheme of ["light", "dark"]) {
     await page.setViewportSize({ width: 320, height: 568 });
     await check(page, "narrow");
 
+    const asking = await startFake(t, { boot: { consent_needed: true }, head: axe });
+    const first = await openPage(await newContext(t, options), asking.origin + "/");
+    await first.locator(".launcher").click();
+    await check(first, "consent");
+
     const away = await startFake(t, { boot: { status: "offline" }, head: axe });
     const other = await openPage(await newContext(t, options), away.origin + "/");
     await other.locator(".launcher").click();
