@@ -17,6 +17,7 @@
 #include "store/replay.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
+#include "store/varint.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -97,7 +98,7 @@ static int add_row(struct due *due, struct cb_str row) {
     int rc = 0;
     while (rc == 0 && p < end) {
         uint64_t delta;
-        rc = cb_timeline_delta(&p, end, &delta);
+        rc = cb_varint_take(&p, end, &delta) ? 0 : CB_ECORRUPT;
         position += delta;
         rc = rc == 0 ? add_position(due, position) : rc;
     }

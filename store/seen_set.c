@@ -1,39 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/seen_set.h"
 
+#include "proto/event.h"
+#include "store/varint.h"
+
+enum { CHUNKED = 0x80 };
+
+/* A run begins at least two behind the last number of the one before it (0 for none: at 1 or more).
+ * Returns that last number, or 0. */
+static uint64_t take_run(const uint8_t **p, const uint8_t *end, bool first, uint64_t before,
+                         struct cb_seen_run *run) {
+    uint64_t gap, more;
+    if (!cb_varint_take(p, end, &gap) || !cb_varint_take(p, end, &more) || gap > CB_SEQ_MAX ||
+        more > CB_SEQ_MAX) {
+        return 0;
+    }
+    run->first = before + gap + (first ? 1 : 2);
+    run->last = run->first + more;
+    return run->last <= CB_SEQ_MAX ? run->last : 0;
+}
+
 int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
-    *out = (struct cb_seen_set){0};
+    out->highest = out->n_seen = 0;
+    out->journal_ms = 0;
+    out->n_runs = 0;
+    out->chunked = false;
     if (value.len == 0) {
         return 0;
     }
-    const uint8_t *p = (const uint8_t *)value.p;
-    if (value.len < CB_SEEN_SET_HEAD_BYTES || p[25] > CB_SEEN_RUNS_MAX ||
-        value.len != CB_SEEN_SET_HEAD_BYTES + 16u * p[25]) {
+    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.len;
+    unsigned n_runs = p[0] & ~(unsigned)CHUNKED;
+    if (value.len < CB_SEEN_SET_HEAD_BYTES || n_runs > CB_SEEN_RUNS_MAX) {
         return CB_ECORRUPT;
     }
-    out->highest = cb_be64_get(p);
-    out->n_seen = cb_be64_get(p + 8);
-    out->journal_ms = (int64_t)cb_be64_get(p + 16);
-    out->chunked = p[24] != 0;
-    out->n_runs = p[25];
-    for (unsigned i = 0; i < out->n_runs; i++) {
-        out->runs[i].first = cb_be64_get(p + CB_SEEN_SET_HEAD_BYTES + 16 * i);
-        out->runs[i].last = cb_be64_get(p + CB_SEEN_SET_HEAD_BYTES + 16 * i + 8);
+    out->chunked = p[0] & CHUNKED;
+    out->journal_ms = (int64_t)cb_be16_get(p + 1) << 32 | cb_be32_get(p + 3);
+    p += CB_SEEN_SET_HEAD_BYTES;
+    for (; out->n_runs < n_runs; out->n_runs++) {
+        struct cb_seen_run *run = &out->runs[out->n_runs];
+        out->highest = take_run(&p, end, out->n_runs == 0, out->highest, run);
+        if (out->highest == 0) {
+            return CB_ECORRUPT;
+        }
+        out->n_seen += run->last - run->first + 1;
     }
-    return 0;
+    bool sound = !out->chunked ||
+                 (cb_varint_take(&p, end, &out->highest) && cb_varint_take(&p, end, &out->n_seen));
+    return sound && p == end && out->n_seen <= out->highest && out->highest <= CB_SEQ_MAX
+               ? 0
+               : CB_ECORRUPT;
 }
 
 size_t cb_seen_set_encode(const struct cb_seen_set *set, uint8_t out[CB_SEEN_SET_BYTES_MAX]) {
-    cb_be64_put(out, set->highest);
-    cb_be64_put(out + 8, set->n_seen);
-    cb_be64_put(out + 16, (uint64_t)set->journal_ms);
-    out[24] = set->chunked;
-    out[25] = (uint8_t)set->n_runs;
+    size_t n = CB_SEEN_SET_HEAD_BYTES;
+    out[0] = (uint8_t)(set->n_runs | (set->chunked ? CHUNKED : 0));
+    cb_be16_put(out + 1, (uint16_t)(set->journal_ms >> 32));
+    cb_be32_put(out + 3, (uint32_t)set->journal_ms);
+    uint64_t before = 0;
     for (unsigned i = 0; i < set->n_runs; i++) {
-        cb_be64_put(out + CB_SEEN_SET_HEAD_BYTES + 16 * i, set->runs[i].first);
-        cb_be64_put(out + CB_SEEN_SET_HEAD_BYTES + 16 * i + 8, set->runs[i].last);
+        const struct cb_seen_run *run = &set->runs[i];
+        n += cb_varint_put(out + n, run->first - before - (i == 0 ? 1 : 2));
+        n += cb_varint_put(out + n, run->last - run->first);
+        before = run->last;
     }
-    return CB_SEEN_SET_HEAD_BYTES + 16 * set->n_runs;
+    if (set->chunked) {
+        n += cb_varint_put(out + n, set->highest);
+        n += cb_varint_put(out + n, set->n_seen);
+    }
+    return n;
 }
 
 static int chunk_row(struct cb_views *views, uint32_t site, const uint8_t *producer,

@@ -9,8 +9,9 @@
 enum {
     CB_SEEN_RUNS_MAX = 16,
     CB_SEEN_CHUNK_NUMBERS = 1024,
-    CB_SEEN_SET_HEAD_BYTES = 26,
-    CB_SEEN_SET_BYTES_MAX = CB_SEEN_SET_HEAD_BYTES + 16 * CB_SEEN_RUNS_MAX,
+    CB_SEEN_SET_HEAD_BYTES = 7,
+    /* numbers of up to 53 bits: two of 8 bytes for each run, and the two sums */
+    CB_SEEN_SET_BYTES_MAX = CB_SEEN_SET_HEAD_BYTES + 8 * (2 * CB_SEEN_RUNS_MAX + 2),
 };
 
 struct cb_seen_run {

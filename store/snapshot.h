@@ -48,9 +48,6 @@ CB_MUST_USE int cb_snapshot_counted(struct cb_snapshot *snapshot, uint64_t posit
                                     struct cb_verdict_chunk *at, bool *counted);
 /* The newest `dirty` of any erasure; 0 when nobody was ever erased. */
 uint64_t cb_snapshot_erased_dirty(struct cb_snapshot *snapshot);
-/* A number of a timeline's row at *p, which is moved behind it. Errors: CB_ECORRUPT. (timeline.c)
- */
-CB_MUST_USE int cb_timeline_delta(const uint8_t **p, const uint8_t *end, uint64_t *delta);
 CB_MUST_USE int cb_snapshot_ordinal(struct cb_snapshot *snapshot, uint32_t site,
                                     const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
 /* A reader of views and journal that are open in this process already; they outlive it. */

@@ -6,6 +6,7 @@
 #include "proto/frame.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
+#include "store/varint.h"
 
 enum {
     ROW_POSITIONS_MAX = CB_TIMELINE_ROW_MAX, /* a position takes a byte at least */
@@ -126,21 +127,6 @@ static int walk_record(struct walk *walk, uint64_t position) {
     return walk->frame.kind == CB_FRAME_BEACONS ? give_record(walk, &record) : 0;
 }
 
-int cb_timeline_delta(const uint8_t **p, const uint8_t *end, uint64_t *delta) {
-    uint8_t byte;
-    *delta = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        if (*p == end || shift > 63) {
-            return CB_ECORRUPT;
-        }
-        byte = *(*p)++;
-        *delta |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            return 0;
-        }
-    }
-}
-
 /* The positions of a row, ascending. */
 static int read_positions(struct walk *walk, struct cb_str row, size_t *n) {
     const uint8_t *p = (const uint8_t *)row.p + CB_TIMELINE_HEAD_BYTES;
@@ -150,7 +136,7 @@ static int read_positions(struct walk *walk, struct cb_str row, size_t *n) {
     *n = 0;
     while (rc == 0 && p < end) {
         uint64_t delta;
-        rc = *n < ROW_POSITIONS_MAX ? cb_timeline_delta(&p, end, &delta) : CB_ECORRUPT;
+        rc = *n < ROW_POSITIONS_MAX && cb_varint_take(&p, end, &delta) ? 0 : CB_ECORRUPT;
         if (rc == 0) {
             position += delta;
             walk->positions[(*n)++] = position;

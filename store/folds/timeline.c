@@ -10,17 +10,12 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 #include "store/sweep.h"
-
-enum { VARINT_BYTES = 10 };
+#include "store/varint.h"
 
 static int append(struct cb_views *views, struct cb_row *row, uint64_t position) {
-    uint8_t bytes[VARINT_BYTES];
-    size_t n = 0, at = row->len;
-    uint64_t delta = position - cb_be64_get(row->data + CB_TIMELINE_LAST);
-    do {
-        bytes[n++] = (uint8_t)((delta & 0x7f) | (delta > 0x7f ? 0x80 : 0));
-        delta >>= 7;
-    } while (delta != 0);
+    uint8_t bytes[CB_VARINT_BYTES];
+    size_t at = row->len;
+    size_t n = cb_varint_put(bytes, position - cb_be64_get(row->data + CB_TIMELINE_LAST));
     int rc = cb_row_resize(views, row, at + n);
     if (rc == 0) {
         memcpy(row->data + at, bytes, n);
@@ -68,7 +63,7 @@ static int note(struct cb_fold_ctx *ctx, struct cb_row *visitor, struct cb_row *
     if (cb_be64_get((*row)->data + CB_TIMELINE_LAST) == ctx->position) {
         return 0;
     }
-    if ((*row)->len + VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
+    if ((*row)->len + CB_VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
         rc = open_row(ctx, where, day, parts, row);
         cb_row_touch(visitor);
     }

@@ -83,18 +83,51 @@ static void test_random(void **state) {
     }
 }
 
+static int decode(const uint8_t *bytes, size_t len) {
+    struct cb_seen_set set;
+    return cb_seen_set_decode((struct cb_str){(const char *)bytes, len}, &set);
+}
+
+/* What no encoder writes; and whatever bytes there are, nothing is read behind them. */
 static void test_decode_refuses(void **state) {
     (void)state;
-    struct cb_seen_set set;
-    uint8_t bytes[CB_SEEN_SET_BYTES_MAX] = {0};
-    bytes[25] = CB_SEEN_RUNS_MAX + 1;
-    assert_int_equal(cb_seen_set_decode((struct cb_str){(const char *)bytes, sizeof(bytes)}, &set),
-                     CB_ECORRUPT);
-    bytes[25] = 1;
-    assert_int_equal(cb_seen_set_decode((struct cb_str){(const char *)bytes, 30}, &set),
-                     CB_ECORRUPT);
-    assert_int_equal(cb_seen_set_decode((struct cb_str){(const char *)bytes, 5}, &set),
-                     CB_ECORRUPT);
+    static const uint8_t one_run[] = {1, 0, 0, 0, 0, 0, 9, 0, 5};
+    static const uint8_t too_many[7 + 34] = {CB_SEEN_RUNS_MAX + 1};
+    static const uint8_t beyond[] = {1,    0,    0,    0,    0,    0,    9,    0x80,
+                                     0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0};
+    static const uint8_t more_seen[] = {0x81, 0, 0, 0, 0, 0, 9, 0, 5, 6, 7};
+    assert_int_equal(decode(one_run, sizeof(one_run)), 0);
+    for (size_t len = 1; len < sizeof(one_run); len++) {
+        assert_int_equal(decode(one_run, len), CB_ECORRUPT);
+    }
+    assert_int_equal(decode(too_many, sizeof(too_many)), CB_ECORRUPT);
+    assert_int_equal(decode(beyond, sizeof(beyond)), CB_ECORRUPT);
+    assert_int_equal(decode(more_seen, sizeof(more_seen)), CB_ECORRUPT);
+    uint8_t trailing[sizeof(one_run) + 1] = {0};
+    memcpy(trailing, one_run, sizeof(one_run));
+    assert_int_equal(decode(trailing, sizeof(trailing)), CB_ECORRUPT);
+}
+
+/* The row of a page that was left after its sixth event, as nearly all are. */
+static void test_small(void **state) {
+    (void)state;
+    struct cb_seen_set set = {.highest = 6,
+                              .n_seen = 6,
+                              .journal_ms = INT64_C(1767225600123),
+                              .n_runs = 1,
+                              .runs = {{1, 6}}},
+                       back;
+    uint8_t bytes[CB_SEEN_SET_BYTES_MAX];
+    size_t len = cb_seen_set_encode(&set, bytes);
+    assert_int_equal(len, 9);
+    assert_int_equal(cb_seen_set_decode((struct cb_str){(const char *)bytes, len}, &back), 0);
+    assert_int_equal(back.highest, 6);
+    assert_int_equal(back.n_seen, 6);
+    assert_int_equal(back.journal_ms, set.journal_ms);
+    assert_false(back.chunked);
+    assert_int_equal(back.n_runs, 1);
+    assert_int_equal(back.runs[0].first, 1);
+    assert_int_equal(back.runs[0].last, 6);
 }
 
 int main(void) {
@@ -102,6 +135,7 @@ int main(void) {
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_decode_refuses),
+        cmocka_unit_test(test_small),
     };
     return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
