@@ -3,16 +3,20 @@
 import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
-const ARGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+/** How it is started. */
+export const LAUNCH = {
+  executablePath: process.env.CHATBEACON_CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+};
 
 /**
  * Starts Chromium before the tests of the file and stops it after them. It gets a fresh profile.
@@ -23,10 +27,7 @@ export function useBrowser() {
   /** @type {import("playwright-core").Browser} */
   let browser;
   before(async () => {
-    browser = await chromium.launch({
-      executablePath: process.env.CHATBEACON_CHROMIUM ?? "/usr/bin/chromium",
-      args: ARGS,
-    });
+    browser = await chromium.launch(LAUNCH);
   });
   after(() => browser?.close());
   return async (t, options = {}) => {

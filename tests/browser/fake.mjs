@@ -171,7 +171,8 @@ export async function startFake(t, options = {}) {
       const scripts = '<script src="/head.js"></script><script src="/snippet.js"></script>';
       const html = `<!doctype html><html lang="en"><title>page</title>${pathname === "/bare" ? "" : scripts}<h1>page</h1>`;
       const csp = options.csp ? { "Content-Security-Policy": options.csp } : {};
-      reply({ status: 200, headers: { ...type("text/html"), ...csp }, body: html });
+      const caching = { "Cache-Control": "no-cache" }; // no-store would keep it out of the back-forward cache
+      reply({ status: 200, headers: { ...type("text/html"), ...caching, ...csp }, body: html });
     }
   });
   fake.up = () =>

@@ -3,7 +3,7 @@
 // on the dashboard.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { apiJson, balanced, until } from "../lib/client.mjs";
+import { apiJson, balanced, until, write } from "../lib/client.mjs";
 import { startServe } from "../lib/server.mjs";
 import { loaded, useBrowser } from "./browser.mjs";
 
@@ -69,5 +69,82 @@ test("from a click on the demo page to the numbers on the dashboard", async (t) 
   const clickedAt = Date.now();
   await clicks.filter({ hasText: /^2$/ }).waitFor();
   t.diagnostic(`the second click was on the dashboard after ${Date.now() - clickedAt} ms`);
+  await server.stop();
+});
+
+/** Opens a page with the widget of a site, on the server's own demo page's origin. */
+async function openSite(page, server, site) {
+  await page.route("**/page-of-a-shop", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: `<!doctype html><title>shop</title><script src="/clientchat/${site}"></script>`,
+    }),
+  );
+  await page.goto(server.ingest + "/page-of-a-shop");
+  await loaded(page);
+}
+
+const setField = (page, key, value) =>
+  page.evaluate(([k, v]) => new Promise((done) => window.onWebChat.set(k, v, done)), [key, value]);
+
+test("what a visitor set is in the next boot, and so is what an operator wrote over it", async (t) => {
+  const server = await startServe(t);
+  const page = await (await newContext(t)).newPage();
+  await openSite(page, server, "demo");
+  assert.deepEqual(await setField(page, "name", "Ada"), { ok: true });
+  assert.deepEqual(await setField(page, "phone", "1"), { ok: true });
+  await page.reload(); // at once: the 2xx was the promise
+  await loaded(page);
+  assert.equal(await page.evaluate(() => window.onWebChat.get("name")), "Ada");
+
+  const [{ visitor }] = await until(async () => {
+    const { rows } = await apiJson(server, "/v1/sites/demo/visitors");
+    return rows.length && rows[0].name && rows;
+  }, "the visitor");
+  const edit = { name: "Ada Lovelace", remarks: "prefers calls" };
+  const edited = await write(server, `PATCH /v1/sites/demo/visitors/${visitor}`, edit);
+  assert.equal(edited.status, 200, edited.text);
+  await page.reload();
+  await loaded(page);
+  assert.deepEqual(
+    await page.evaluate(() => ["name", "phone", "email"].map((key) => window.onWebChat.get(key))),
+    ["Ada Lovelace", "1", ""],
+  );
+  // The page's own word after that is newer again.
+  assert.deepEqual(await setField(page, "name", "Ada King"), { ok: true });
+  await page.reload();
+  await loaded(page);
+  assert.equal(await page.evaluate(() => window.onWebChat.get("name")), "Ada King");
+  await server.stop();
+});
+
+test("settings reach the page: triggers, texts, and that consent is needed", async (t) => {
+  const server = await startServe(t, { args: ["--sites", "demo,shop"] });
+  const settings = {
+    consent_needed: true,
+    texts: { l1: { title: "Ask the shop" } },
+    triggers: [
+      { id: "cart", name: "Cart", message: "A question?", delay_s: 0, event: "cart.full" },
+    ],
+  };
+  const put = await write(server, "PUT /v1/sites/shop/settings", settings);
+  assert.equal(put.status, 200, put.text);
+  await write(server, "PUT /v1/sites/shop/status", { status: "online" });
+  const script = () => fetch(server.ingest + "/clientchat/shop").then((answer) => answer.text());
+  const open = await fetch(server.ingest + "/clientchat/demo").then((answer) => answer.text());
+  await until(async () => (await script()) !== open, "the other script"); // sites are 2 s old at most
+  const context = await newContext(t);
+  const page = await context.newPage();
+  await openSite(page, server, "shop");
+  await page.evaluate(() => window.onWebChat.set("event", "cart.full"));
+  await page.getByText("A question?").waitFor();
+  await page.getByText("Ask the shop").waitFor();
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await page.evaluate(() => window.onWebChat.set("consent", 1));
+  const totals = await until(async () => {
+    const { events } = await apiJson(server, "/v1/sites/shop/totals");
+    return events.onTrigger && events;
+  }, "the trigger");
+  assert.equal(totals["cart.full"], 1);
   await server.stop();
 });
