@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * breakdown.c: how many events, and of how many different visitors, each value of a dimension has.
  *
- * Two passes over one run of keys: the first adds up events, from which the values to be shown
+ * Two passes over the rows of the days: the first adds up events, from which the values to be shown
  * follow; the second puts their visitors into bitmaps, as many values at a time as fit
  * BITMAPS_BYTES_MAX. */
 #include <stdlib.h>
@@ -19,11 +19,28 @@ struct sums {
     uint64_t *events; /* by index */
 };
 
-static int add_events(void *user, const struct cb_dim_item *item) {
-    struct sums *sums = user;
-    uint32_t index = cb_dim_index(sums->map, item->number);
+static void add_to(const struct sums *sums, uint32_t number, uint32_t events) {
+    uint32_t index = cb_dim_index(sums->map, number);
     if (index != CB_DIM_NONE) {
-        sums->events[index] += item->entry.events;
+        sums->events[index] += events;
+    }
+}
+
+static int add_events(void *user, const struct cb_dim_row *row) {
+    const struct sums *sums = user;
+    const struct cb_dim_chunk *chunk = &row->chunk;
+    if (!row->name) { /* nothing is read but what is added up */
+        for (unsigned i = 0; i < chunk->n; i++) {
+            add_to(sums, row->number + cb_dim_chunk_offset(chunk, i),
+                   cb_dim_chunk_events(chunk, i));
+        }
+        return 0;
+    }
+    for (unsigned i = 0, by_name = 0; i < chunk->n; by_name += cb_dim_bits(chunk->names[i]), i++) {
+        if (chunk->names[i] & row->name) {
+            add_to(sums, row->number + cb_dim_chunk_offset(chunk, i),
+                   cb_dim_chunk_events_of(chunk, i, by_name, row->name));
+        }
     }
     return 0;
 }
@@ -138,15 +155,19 @@ struct sets {
     size_t n_words; /* of one bitmap */
 };
 
-static int add_members(void *user, const struct cb_dim_item *item) {
+static int add_members(void *user, const struct cb_dim_row *row) {
     const struct sets *sets = user;
-    uint32_t index = cb_dim_index(sets->map, item->number);
-    uint32_t slot = index == CB_DIM_NONE ? 0 : sets->slots[index];
-    if (slot == 0 || slot <= sets->first || slot > sets->end) {
-        return 0;
+    const struct cb_dim_chunk *chunk = &row->chunk;
+    int rc = 0;
+    for (unsigned i = 0, member = 0; rc == 0 && i < chunk->n; member += chunk->members[i], i++) {
+        uint32_t index = cb_dim_index(sets->map, row->number + cb_dim_chunk_offset(chunk, i));
+        uint32_t slot = index == CB_DIM_NONE ? 0 : sets->slots[index];
+        if (slot > sets->first && slot <= sets->end) {
+            rc = cb_dim_or(row, i, member, sets->n_visitors,
+                           sets->words + (size_t)(slot - 1 - sets->first) * sets->n_words);
+        }
     }
-    return cb_dim_or(item, sets->n_visitors,
-                     sets->words + (size_t)(slot - 1 - sets->first) * sets->n_words);
+    return rc;
 }
 
 static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
@@ -221,8 +242,11 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
                           uint32_t name_id, const struct cb_site_days *days, size_t limit,
                           struct cb_breakdown *out) {
     struct cb_dim_map map;
-    const struct cb_dim_scan scan = {site, cb_dim_kind(dim), name_id, days->first, days->end, NULL,
-                                     0};
+    const struct cb_dim_scan scan = {.site = site,
+                                     .kind = cb_dim_kind(dim),
+                                     .name_id = name_id,
+                                     .first = days->first,
+                                     .end = days->end};
     *out = (struct cb_breakdown){0};
     int rc = cb_dim_map_init(&map, snapshot, site, dim);
     if (rc != 0) {

@@ -1,175 +1,322 @@
 /* SPDX-License-Identifier: MIT
- * dim_chunk.c: a row is u8 entries · entries × (u8 offset · u8 members · u32 events), ascending ·
- * the members of all of them, one after another. */
+ * dim_chunk.c: a row is u8 n · n × u8 offset, ascending · n × u8 members · n × u8 names · n × u32
+ * events · the events by name of all of them, one after another · their members · their members'
+ * names. Arrays, so that where a value stands is found without looking at all that the row has, and
+ * a report that adds up events reads nothing else.
+ *
+ * Events that come at once may be counted at once: what an event changes does not depend on whether
+ * it comes alone. So a set moves only where something new finds no room. */
 #include "store/dim_chunk.h"
 
 enum {
     HEAD = 1,
-    ENTRY = CB_DIM_ENTRY_BYTES,
-    MEMBER = 4,
+    ENTRY = 7,  /* offset, members, names, events */
+    COUNT = 4,  /* events of a name */
+    MEMBER = 5, /* ordinal, names */
+    ORDINAL = 4,
     APART = CB_DIM_APART,
+    OFFSET = CB_DIM_APART - 1,
     ENTRIES_MAX = 1 << CB_DIM_CHUNK_BITS
 };
 
-static uint8_t *entry_at(struct cb_row *row, unsigned i) {
-    return row->data + HEAD + (size_t)i * ENTRY;
+/* The sums of n bytes, and of the bits that are set in them, eight at a time; n is 32 at most. */
+static unsigned sum_bytes(const uint8_t *p, unsigned n) {
+    const uint64_t low = UINT64_C(0x00ff00ff00ff00ff);
+    uint64_t sums = 0; /* four, of 16 bits */
+    unsigned i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, p + i, sizeof(word));
+        sums += (word & low) + (word >> 8 & low);
+    }
+    unsigned sum = (unsigned)(sums * UINT64_C(0x0001000100010001) >> 48);
+    for (; i < n; i++) {
+        sum += p[i];
+    }
+    return sum;
 }
 
-static unsigned members_of(const uint8_t *entry) {
-    return entry[1] == APART ? 0 : entry[1];
+static unsigned sum_bits(const uint8_t *p, unsigned n) {
+    unsigned sum = 0, i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word;
+        memcpy(&word, p + i, sizeof(word));
+        word -= word >> 1 & UINT64_C(0x5555555555555555);
+        word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+        word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+        sum += (unsigned)(word * UINT64_C(0x0101010101010101) >> 56);
+    }
+    for (; i < n; i++) {
+        sum += cb_dim_bits(p[i]);
+    }
+    return sum;
 }
 
-/* Where an offset's entry is or would be, and where its members are. */
-struct place {
-    unsigned i;
-    bool found;
-    size_t members_at;
+/* Where things stand in a row. */
+struct layout {
+    unsigned n, n_by_name, n_members;
+    size_t members, names, events, by_name, ordinals, member_names;
 };
 
-/* One pass, which also finds that the entries' members are what the row has. Errors: CB_ECORRUPT.
- */
-static int find(struct cb_row *row, uint8_t offset, struct place *out) {
-    const unsigned n = row->data[0];
-    const size_t entries_end = HEAD + (size_t)n * ENTRY;
-    size_t before = 0, all = 0;
-    *out = (struct place){.i = n};
-    if (n > ENTRIES_MAX || entries_end > row->len) {
+/* Errors: CB_ECORRUPT. */
+static int lay_out(const uint8_t *data, size_t len, struct layout *out) {
+    const size_t n = len > 0 ? data[0] : 0;
+    if (len == 0 || n > ENTRIES_MAX || HEAD + n * ENTRY > len) {
         return CB_ECORRUPT;
     }
-    for (unsigned i = 0; i < n; i++) {
-        const uint8_t *entry = entry_at(row, i);
-        if (out->i == n && entry[0] >= offset) {
-            out->i = i;
-            out->found = entry[0] == offset;
-            before = all;
+    out->n = (unsigned)n;
+    out->members = HEAD + n;
+    out->names = HEAD + 2 * n;
+    out->events = HEAD + 3 * n;
+    out->n_by_name = sum_bits(data + out->names, out->n);
+    out->n_members = sum_bytes(data + out->members, out->n);
+    out->by_name = HEAD + ENTRY * n;
+    out->ordinals = out->by_name + COUNT * (size_t)out->n_by_name;
+    out->member_names = out->ordinals + ORDINAL * (size_t)out->n_members;
+    return out->member_names + out->n_members == len ? 0 : CB_ECORRUPT;
+}
+
+/* Where an offset's entry is or would be, and what its own stands behind. */
+struct place {
+    struct layout at;
+    unsigned i, by_name, members; /* those of the entries before it */
+    bool found;
+};
+
+static int find(const struct cb_row *row, uint8_t offset, struct place *out) {
+    int rc = lay_out(row->data, row->len, &out->at);
+    if (rc != 0) {
+        return rc;
+    }
+    const uint8_t *offsets = row->data + HEAD;
+    unsigned low = 0, high = out->at.n;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if ((offsets[middle] & OFFSET) < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        all += members_of(entry);
     }
-    out->members_at = entries_end + MEMBER * (out->i == n ? all : before);
-    return entries_end + MEMBER * all == row->len ? 0 : CB_ECORRUPT;
+    out->i = low;
+    out->found = low < out->at.n && (offsets[low] & OFFSET) == offset;
+    out->by_name = sum_bits(row->data + out->at.names, low);
+    out->members = sum_bytes(row->data + out->at.members, low);
+    return 0;
 }
 
-/* Makes room for bytes at a place. */
-static int open_gap(struct cb_views *views, struct cb_row *row, size_t at, size_t bytes) {
-    size_t behind = row->len - at;
-    int rc = cb_row_resize(views, row, row->len + bytes);
-    if (rc == 0) {
-        memmove(row->data + at + bytes, row->data + at, behind);
-    }
-    return rc;
-}
+/* ---- taking a set out ---- */
 
-static unsigned largest_of(struct cb_row *row) {
+static unsigned largest_of(const struct cb_row *row) {
+    const unsigned n = row->data[0];
+    const uint8_t *members = row->data + HEAD + n;
     unsigned largest = 0;
-    for (unsigned i = 1; i < row->data[0]; i++) {
-        if (members_of(entry_at(row, i)) > members_of(entry_at(row, largest))) {
+    for (unsigned i = 1; i < n; i++) {
+        if (members[i] > members[largest]) {
             largest = i;
         }
     }
     return largest;
 }
 
+static void cut(struct cb_row *row, size_t at, size_t bytes) {
+    memmove(row->data + at, row->data + at + bytes, row->len - at - bytes);
+    row->len -= (uint32_t)bytes;
+}
+
 /* Takes the set of entry i out of a row. */
 static int move_set(struct cb_row *row, unsigned i, struct cb_dim_moved *moved) {
-    uint8_t *entry = entry_at(row, i);
     struct place place;
-    int rc = find(row, entry[0], &place);
+    uint8_t *offset = row->data + HEAD + i;
+    int rc = find(row, *offset & OFFSET, &place);
     if (rc != 0) {
         return rc;
     }
-    moved->offset = entry[0];
-    moved->n = members_of(entry);
-    uint8_t *members = row->data + place.members_at;
+    uint8_t *n = row->data + place.at.members + i;
+    const size_t ordinals = place.at.ordinals + ORDINAL * (size_t)place.members;
+    const size_t names = place.at.member_names + place.members;
+    moved->offset = *offset & OFFSET;
+    moved->n = *n;
     for (unsigned k = 0; k < moved->n; k++) {
-        moved->ordinals[k] = cb_be32_get(members + MEMBER * k);
+        moved->ordinals[k] = cb_be32_get(row->data + ordinals + ORDINAL * (size_t)k);
+        moved->names[k] = row->data[names + k];
     }
-    size_t behind = place.members_at + MEMBER * moved->n;
-    memmove(members, row->data + behind, row->len - behind);
-    row->len -= (uint32_t)(MEMBER * moved->n);
-    entry[1] = APART;
+    cut(row, names, moved->n);
+    cut(row, ordinals, ORDINAL * (size_t)moved->n);
+    *offset |= APART;
+    *n = 0;
     return 0;
 }
 
-static int add_member(struct cb_views *views, struct cb_row *row, const struct place *at,
-                      uint32_t ordinal, struct cb_dim_moved *moved) {
-    struct place place = *at;
-    uint8_t *entry = entry_at(row, place.i);
-    const uint8_t offset = entry[0];
-    for (unsigned k = 0; k < members_of(entry); k++) {
-        if (cb_be32_get(row->data + place.members_at + MEMBER * k) == ordinal) {
-            return 0;
+/* ---- putting in ---- */
+
+static void count_up(uint8_t *p, uint32_t events) {
+    uint32_t n = cb_be32_get(p);
+    cb_be32_put(p, n < UINT32_MAX - events ? n + events : UINT32_MAX);
+}
+
+/* The names of a member, or NULL. The newest are looked at first: who has one event mostly has the
+ * next one, too. */
+static uint8_t *find_member(struct cb_row *row, const struct place *place, uint32_t ordinal) {
+    const uint8_t *ordinals = row->data + place->at.ordinals + ORDINAL * (size_t)place->members;
+    uint8_t wanted[ORDINAL];
+    cb_be32_put(wanted, ordinal);
+    for (unsigned k = row->data[place->at.members + place->i]; k-- > 0;) {
+        if (memcmp(ordinals + ORDINAL * (size_t)k, wanted, ORDINAL) == 0) {
+            return row->data + place->at.member_names + place->members + k;
         }
     }
-    int rc = 0;
-    if (entry[1] == CB_DIM_MEMBERS_MAX) {
-        rc = move_set(row, place.i, moved);
-    } else if (entry[1] != APART && row->len + MEMBER > CB_DIM_CHUNK_BYTES_MAX) {
-        rc = move_set(row, largest_of(row), moved);
-        rc = rc == 0 ? find(row, offset, &place) : rc;
+    return NULL;
+}
+
+/* What a row does not have yet. */
+struct missing {
+    bool entry, name, member;
+    size_t bytes;
+};
+
+/* Also gives the name to a member who is there. */
+static struct missing find_missing(struct cb_row *row, const struct place *place, uint8_t name,
+                                   const uint32_t *ordinal) {
+    const unsigned i = place->i;
+    struct missing missing = {!place->found, name != 0, ordinal != NULL, 0};
+    if (place->found) {
+        missing.name = (name & ~(unsigned)row->data[place->at.names + i]) != 0;
+        missing.member = ordinal && !(row->data[HEAD + i] & APART);
+        uint8_t *names = missing.member ? find_member(row, place, *ordinal) : NULL;
+        if (names) {
+            *names |= name;
+            missing.member = false;
+        }
     }
-    if (rc == 0 && entry[1] == APART) {
-        moved->offset = offset;
-        moved->ordinals[moved->n++] = ordinal;
+    missing.bytes =
+        (missing.entry ? ENTRY : 0u) + (missing.name ? COUNT : 0u) + (missing.member ? MEMBER : 0u);
+    return missing;
+}
+
+/* Where there is no room for what is missing, one set moves out, which gives more than that takes:
+ * see below. */
+static int make_room(struct cb_row *row, uint8_t offset, uint8_t name, const uint32_t *ordinal,
+                     struct place *place, struct missing *missing, struct cb_dim_moved *moved) {
+    int rc;
+    if (missing->member && place->found &&
+        row->data[place->at.members + place->i] == CB_DIM_MEMBERS_MAX) {
+        rc = move_set(row, place->i, moved);
+    } else if (missing->bytes > 0 && row->len + missing->bytes > CB_DIM_CHUNK_BYTES_MAX) {
+        rc = move_set(row, largest_of(row), moved);
+    } else {
         return 0;
     }
-    size_t end = place.members_at + MEMBER * (size_t)members_of(entry);
-    rc = rc == 0 ? open_gap(views, row, end, MEMBER) : rc;
+    rc = rc == 0 ? find(row, offset, place) : rc;
     if (rc == 0) {
-        cb_be32_put(row->data + end, ordinal);
-        entry_at(row, place.i)[1]++;
+        *missing = find_missing(row, place, name, ordinal);
     }
     return rc;
 }
 
-/* A new entry, with room for its first member behind it, so that one set at most moves. */
-static int add_entry(struct cb_views *views, struct cb_row *row, uint8_t offset,
-                     struct place *place, struct cb_dim_moved *moved) {
-    int rc = 0;
-    if (row->len + ENTRY + MEMBER > CB_DIM_CHUNK_BYTES_MAX) {
-        rc = move_set(row, largest_of(row), moved); /* of three members or more: see below */
-    }
-    rc = rc == 0 ? open_gap(views, row, HEAD + (size_t)place->i * ENTRY, ENTRY) : rc;
-    if (rc == 0) {
-        memset(entry_at(row, place->i), 0, ENTRY);
-        entry_at(row, place->i)[0] = offset;
-        row->data[0]++;
-        rc = find(row, offset, place);
-    }
-    return rc;
-}
-
-/* 128 entries leave room for 307 members: a full row has a set of three. */
-_Static_assert((CB_DIM_CHUNK_BYTES_MAX - ENTRY - MEMBER - HEAD - ENTRIES_MAX * ENTRY) / MEMBER >
-                   2 * ENTRIES_MAX,
+/* A full row has a set of four, which takes as much as an entry, a name and a member. */
+_Static_assert((CB_DIM_CHUNK_BYTES_MAX - HEAD - ENTRIES_MAX * (ENTRY + COUNT * CB_DIM_NAMES)) /
+                           MEMBER -
+                       4 >
+                   3 * ENTRIES_MAX,
                "a full row may have no set that is worth moving");
 
-int cb_dim_chunk_add(struct cb_views *views, struct cb_row *row, uint8_t offset,
-                     const uint32_t *ordinal, struct cb_dim_moved *moved) {
+/* Puts in what is missing, all at once. */
+static int put(struct cb_views *views, struct cb_row *row, const struct place *place,
+               const struct missing *missing, uint8_t offset, uint8_t name,
+               const uint32_t *ordinal) {
+    const struct layout *at = &place->at;
+    const unsigned i = place->i;
+    const size_t len = row->len;
+    const unsigned names = place->found ? row->data[at->names + i] : 0;
+    const size_t by_name = place->by_name + cb_dim_bits(names & (name - 1u));
+    const size_t member = place->members + (place->found ? row->data[at->members + i] : 0u);
+    const size_t entry = missing->entry, count = missing->name ? COUNT : 0;
+    const struct {
+        size_t at, bytes;
+    } gaps[] = {{HEAD + i, entry},
+                {at->members + i, entry},
+                {at->names + i, entry},
+                {at->events + 4 * (size_t)i, 4 * entry},
+                {at->by_name + COUNT * by_name, count},
+                {at->ordinals + ORDINAL * member, missing->member ? ORDINAL : 0},
+                {at->member_names + member, missing->member ? 1 : 0}};
+    int rc = cb_row_resize(views, row, len + missing->bytes);
+    if (rc != 0) {
+        return rc;
+    }
+    /* From the end: each part moves by what is put in before it. */
+    uint8_t *data = row->data;
+    size_t end = len, by = missing->bytes;
+    for (size_t k = sizeof(gaps) / sizeof(*gaps); k-- > 0;) {
+        if (gaps[k].bytes > 0) {
+            memmove(data + gaps[k].at + by, data + gaps[k].at, end - gaps[k].at);
+            by -= gaps[k].bytes;
+            end = gaps[k].at;
+            memset(data + end + by, 0, gaps[k].bytes);
+        }
+    }
+    data[0] = (uint8_t)(data[0] + entry);
+    const size_t n = data[0];
+    if (missing->entry) {
+        data[HEAD + i] = offset;
+    }
+    data[HEAD + 2 * n + i] |= name;
+    if (missing->member) {
+        const size_t before = ENTRY * entry + count;
+        data[HEAD + n + i]++;
+        cb_be32_put(data + gaps[5].at + before, *ordinal);
+        data[gaps[6].at + before + ORDINAL] = name;
+    }
+    return 0;
+}
+
+int cb_dim_chunk_add(struct cb_views *views, struct cb_row *row, uint8_t offset, uint8_t name,
+                     uint32_t events, const uint32_t *ordinal, struct cb_dim_moved *moved) {
     struct place place;
+    struct missing missing = {.bytes = 0};
+    moved->apart = false;
     moved->n = moved->offset = 0;
     int rc = row->len == 0 ? cb_row_resize(views, row, HEAD) : 0;
     rc = rc == 0 ? find(row, offset, &place) : rc;
-    if (rc == 0 && !place.found) {
-        rc = add_entry(views, row, offset, &place, moved);
+    if (rc == 0) {
+        missing = find_missing(row, &place, name, ordinal);
+        rc = make_room(row, offset, name, ordinal, &place, &missing, moved);
+    }
+    if (rc == 0 && missing.bytes > 0) {
+        rc = put(views, row, &place, &missing, offset, name, ordinal);
     }
     if (rc != 0) {
         return rc;
     }
-    uint8_t *events = entry_at(row, place.i) + 2;
-    uint32_t n = cb_be32_get(events);
-    cb_be32_put(events, n < UINT32_MAX ? n + 1 : n);
+    uint8_t *data = row->data;
+    const size_t n = data[0], i = place.i;
+    count_up(data + HEAD + 3 * n + 4 * i, events);
+    if (name) {
+        size_t at = place.by_name + cb_dim_bits(data[HEAD + 2 * n + i] & (name - 1u));
+        count_up(data + HEAD + ENTRY * n + COUNT * at, events);
+    }
+    moved->apart = ordinal && data[HEAD + i] & APART;
     cb_row_touch(row);
-    return ordinal ? add_member(views, row, &place, *ordinal, moved) : 0;
+    return 0;
 }
 
-int cb_dim_walk_init(struct cb_dim_walk *walk, struct cb_str row) {
+/* ---- reading ---- */
+
+int cb_dim_chunk_read(struct cb_str row, struct cb_dim_chunk *out) {
     const uint8_t *data = (const uint8_t *)row.p;
-    size_t n = row.len > 0 ? data[0] : 0, entries_end = HEAD + n * ENTRY;
-    if (n == 0 || n > ENTRIES_MAX || entries_end > row.len) {
+    struct layout at;
+    int rc = lay_out(data, row.len, &at);
+    if (rc != 0 || at.n == 0) {
         return CB_ECORRUPT;
     }
-    walk->entry = data + HEAD;
-    walk->entries_end = walk->members = data + entries_end;
-    walk->end = data + row.len;
+    *out = (struct cb_dim_chunk){.n = at.n,
+                                 .offsets = data + HEAD,
+                                 .members = data + at.members,
+                                 .names = data + at.names,
+                                 .events = data + at.events,
+                                 .by_name = data + at.by_name,
+                                 .ordinals = data + at.ordinals,
+                                 .member_names = data + at.member_names};
     return 0;
 }

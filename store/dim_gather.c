@@ -51,6 +51,7 @@ void cb_dim_gather_clear(struct cb_dim_gather *gather) {
         memset(gather->slots, 0, gather->n_slots * sizeof(*gather->slots));
     }
     gather->n_pairs = gather->n_counts = gather->texts_len = 0;
+    memset(gather->last, 0, sizeof(gather->last));
 }
 
 /* Makes room for one more of size bytes, or for more of bytes. */
@@ -71,8 +72,8 @@ static int grow(void *items, size_t *cap, size_t need, size_t size) {
 
 static bool is_pair(const struct cb_dim_gather *gather, const struct cb_dim_pair *pair,
                     const struct cb_dim_pair *want, struct cb_str text) {
-    return pair->hash == want->hash && pair->site == want->site && pair->day == want->day &&
-           pair->kind == want->kind && cb_str_eq(cb_dim_gather_text(gather, pair), text);
+    return pair->site == want->site && pair->day == want->day && pair->kind == want->kind &&
+           cb_str_eq(cb_dim_gather_text(gather, pair), text);
 }
 
 static uint64_t hash_of(const struct cb_dim_gather *gather, const struct cb_dim_pair *pair,
@@ -103,8 +104,8 @@ static int grow_slots(struct cb_dim_gather *gather) {
     return 0;
 }
 
-static int find_pair(struct cb_dim_gather *gather, struct cb_dim_pair *want, struct cb_str text,
-                     uint32_t *index) {
+static int find_by_hash(struct cb_dim_gather *gather, struct cb_dim_pair *want, struct cb_str text,
+                        uint32_t *index) {
     want->hash = hash_of(gather, want, text);
     if (gather->n_pairs >= gather->n_slots / 2) {
         int rc = grow_slots(gather);
@@ -115,7 +116,8 @@ static int find_pair(struct cb_dim_gather *gather, struct cb_dim_pair *want, str
     size_t slot = (size_t)(want->hash >> 20) & (gather->n_slots - 1);
     for (; gather->slots[slot] != 0; slot = (slot + 1) & (gather->n_slots - 1)) {
         *index = gather->slots[slot] - 1;
-        if (is_pair(gather, &gather->pairs[*index], want, text)) {
+        if (gather->pairs[*index].hash == want->hash &&
+            is_pair(gather, &gather->pairs[*index], want, text)) {
             return 0;
         }
     }
@@ -134,6 +136,19 @@ static int find_pair(struct cb_dim_gather *gather, struct cb_dim_pair *want, str
     gather->pairs[gather->n_pairs++] = *want;
     gather->slots[slot] = *index + 1;
     return 0;
+}
+
+/* What the event before had of the kind, mostly: its sender is the same, and the page often. */
+static int find_pair(struct cb_dim_gather *gather, struct cb_dim_pair *want, struct cb_str text,
+                     uint32_t *index) {
+    uint32_t *last = &gather->last[want->kind];
+    if (*last > 0 && is_pair(gather, &gather->pairs[*last - 1], want, text)) {
+        *index = *last - 1;
+        return 0;
+    }
+    int rc = find_by_hash(gather, want, text, index);
+    *last = rc == 0 ? *index + 1 : 0;
+    return rc;
 }
 
 int cb_dim_gather_add(struct cb_dim_gather *gather, uint32_t site, int32_t day, unsigned kind,

@@ -10,12 +10,14 @@
 
 #include "proto/buf.h"
 #include "proto/err.h"
+#include "store/rows.h"
 
 struct cb_dim_pair {
     uint32_t site;
     int32_t day;
     uint32_t kind;
     uint32_t number;            /* the flush's: of the value */
+    uint32_t group;             /* the flush's: the row of all names, + 1 */
     uint32_t text_at, text_len; /* in the gathered texts */
     uint64_t hash;
 };
@@ -25,7 +27,7 @@ struct cb_dim_count {
     uint32_t pair; /* its index */
     uint32_t name_id;
     uint32_t ordinal; /* of the visitor; CB_DIM_NOBODY for none */
-    uint32_t next;    /* the flush's */
+    uint32_t next[2]; /* the flush's: of the same row of its name, of all names */
 };
 #define CB_DIM_NOBODY UINT32_MAX
 
@@ -38,7 +40,8 @@ struct cb_dim_gather {
     size_t texts_len, texts_cap;
     uint32_t *slots; /* of pairs: index + 1 */
     size_t n_slots;
-    uint8_t key[16]; /* of the hash: pages choose the texts */
+    uint32_t last[CB_VALUES_KINDS]; /* by kind: the pair that was found last, + 1 */
+    uint8_t key[16];                /* of the hash: pages choose the texts */
 };
 
 /* Errors: CB_ENOMEM. */

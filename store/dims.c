@@ -170,91 +170,124 @@ static bool is_wanted(const struct cb_dim_scan *scan, uint32_t chunk) {
     return !scan->chunks || (chunk < scan->n_chunks && scan->chunks[chunk]);
 }
 
-static int each_of_row(struct cb_dim_item *item, struct cb_str key, struct cb_str value,
-                       int (*each)(void *user, const struct cb_dim_item *item), void *user) {
+static int give_row(const struct cb_dim_scan *scan, struct cb_walk *sets, struct cb_str key,
+                    struct cb_str value, int (*each)(void *user, const struct cb_dim_row *row),
+                    void *user) {
     const uint8_t *p = (const uint8_t *)key.p;
-    const struct cb_dim_scan *scan = item->scan;
     const uint32_t chunk = cb_be32_get(p + CHUNK_AT);
-    struct cb_dim_walk walk;
-    item->name_id = cb_be32_get(p + NAME_AT);
-    if (item->name_id == CB_NAME_ID_ALL || /* the day's counter */
-        (scan->name_id != CB_NAME_ID_ALL && scan->name_id != item->name_id) ||
-        !is_wanted(scan, chunk)) {
+    if (!is_wanted(scan, chunk)) {
         return 0;
     }
-    item->day = cb_day_get(p + DAY_AT);
-    int rc = cb_dim_walk_init(&walk, value);
-    while (rc == 0 && cb_dim_walk_next(&walk, &item->entry)) {
-        item->number = (chunk << CB_DIM_CHUNK_BITS) + item->entry.offset;
-        rc = each(user, item);
-    }
-    return rc == 0 && !cb_dim_walk_ended(&walk) ? CB_ECORRUPT : rc;
+    struct cb_dim_row row = {.scan = scan,
+                             .sets = sets,
+                             .day = cb_day_get(p + DAY_AT),
+                             .name_id = cb_be32_get(p + NAME_AT),
+                             .name = cb_dim_name(scan->name_id),
+                             .number = chunk << CB_DIM_CHUNK_BITS};
+    int rc = cb_dim_chunk_read(value, &row.chunk);
+    return rc == 0 ? each(user, &row) : rc;
 }
 
-/* Goes on from a row of another kind: to this kind's rows of the same day, or of the next. */
-static int leap(struct cb_db_cursor *cursor, const struct cb_dim_scan *scan, struct cb_str *key,
-                struct cb_str *value) {
-    int32_t day = cb_day_get((const uint8_t *)key->p + DAY_AT);
-    if ((unsigned char)key->p[KIND_AT] > scan->kind) {
+/* The names [first, last] whose rows are read. */
+struct names {
+    uint32_t first, last;
+};
+
+/* Goes on from a row of another kind or name: to this day's rows, or to the next day's. */
+static int leap(struct cb_db_cursor *cursor, const struct cb_dim_scan *scan,
+                const struct names *names, struct cb_str *key, struct cb_str *value) {
+    const uint8_t *p = (const uint8_t *)key->p;
+    int32_t day = cb_day_get(p + DAY_AT);
+    if (p[KIND_AT] > scan->kind ||
+        (p[KIND_AT] == scan->kind && cb_be32_get(p + NAME_AT) > names->last)) {
         day++;
     }
-    struct cb_key from = cb_key_dimension(scan->site, day, (uint8_t)scan->kind, 0, 0);
+    struct cb_key from = cb_key_dimension(scan->site, day, (uint8_t)scan->kind, names->first, 0);
     return cb_db_seek(cursor, cb_key_str(&from), key, value);
 }
 
 int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                int (*each)(void *user, const struct cb_dim_item *item), void *user) {
-    struct cb_dim_item item = {.scan = scan};
-    struct cb_key from = cb_key_dimension(scan->site, scan->first, (uint8_t)scan->kind, 0, 0);
+                int (*each)(void *user, const struct cb_dim_row *row), void *user) {
+    struct names names = {CB_NAME_ID_ALL, CB_NAME_ID_ALL};
+    if (scan->name_id != CB_NAME_ID_ALL && !cb_dim_name(scan->name_id)) {
+        names.first = names.last = scan->name_id;
+    } else if (scan->name_id == CB_NAME_ID_ALL && scan->by_name) {
+        names.last = CB_DIMENSION_VALUES - 1;
+    }
+    struct cb_key from =
+        cb_key_dimension(scan->site, scan->first, (uint8_t)scan->kind, names.first, 0);
     struct cb_db_cursor *cursor = NULL;
+    struct cb_walk sets = {.cursor = NULL};
     struct cb_str key, value;
     int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSIONS),
                                &cursor);
-    if (rc == 0) {
-        rc = cb_db_cursor_open(
-            snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSION_SETS), &item.sets);
-    }
-    if (rc == 0) {
-        rc = cb_db_seek(cursor, cb_key_str(&from), &key, &value);
-    }
+    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_DIMENSION_SETS, &sets) : rc;
+    rc = rc == 0 ? cb_db_seek(cursor, cb_key_str(&from), &key, &value) : rc;
     while (rc == 0 && key.len == KEY_BYTES && memcmp(key.p, from.bytes, DAY_AT) == 0 &&
            cb_day_get((const uint8_t *)key.p + DAY_AT) < scan->end) {
-        if ((unsigned char)key.p[KIND_AT] != scan->kind) {
-            rc = leap(cursor, scan, &key, &value);
+        const uint32_t name_id = cb_be32_get((const uint8_t *)key.p + NAME_AT);
+        if ((unsigned char)key.p[KIND_AT] != scan->kind || name_id < names.first ||
+            name_id > names.last) {
+            rc = leap(cursor, scan, &names, &key, &value);
             continue;
         }
-        rc = each_of_row(&item, key, value, each, user);
+        rc = give_row(scan, &sets, key, value, each, user);
         rc = rc == 0 ? cb_db_next(cursor, &key, &value) : rc;
     }
-    cb_db_cursor_close(&item.sets);
+    cb_walk_close(&sets);
     cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
 }
 
 /* Those that stand in rows of their own. */
-static int or_apart(const struct cb_dim_item *item, uint64_t *words, size_t n_words) {
-    struct cb_key from = cb_key_dimension_set(
-        item->scan->site, item->day, (uint8_t)item->scan->kind, item->name_id, item->number, 0);
-    struct cb_str key, value;
-    int rc = cb_db_seek(item->sets, cb_key_str(&from), &key, &value);
-    while (rc == 0 && key.len == SET_KEY_BYTES && memcmp(key.p, from.bytes, SET_CHUNK_AT) == 0) {
+static int or_apart(const struct cb_dim_row *row, uint32_t number, uint64_t *words,
+                    size_t n_words) {
+    const struct cb_dim_scan *scan = row->scan;
+    struct cb_walk *walk = row->sets;
+    struct cb_key key = cb_key_dimension_set(scan->site, row->day, (uint8_t)scan->kind,
+                                             row->name ? scan->name_id : row->name_id, number, 0);
+    int rc = cb_walk_to(walk, &key);
+    while (rc == 0 && cb_walk_at(walk, &key, SET_CHUNK_AT)) {
+        if (walk->key.len != SET_KEY_BYTES) {
+            return CB_ECORRUPT;
+        }
         size_t at =
-            (size_t)cb_be32_get((const uint8_t *)key.p + SET_CHUNK_AT) * CB_ORDINAL_SET_WORDS;
-        rc = at < n_words ? cb_ordinal_set_or(value, words + at, n_words - at) : CB_ECORRUPT;
-        rc = rc == 0 ? cb_db_next(item->sets, &key, &value) : rc;
+            (size_t)cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT) * CB_ORDINAL_SET_WORDS;
+        rc = at < n_words ? cb_ordinal_set_or(walk->value, words + at, n_words - at) : CB_ECORRUPT;
+        rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *words) {
-    for (unsigned i = 0; i < item->entry.n; i++) {
-        uint32_t ordinal = cb_be32_get(item->entry.members + 4 * i);
+/* Of n members those that have the name, of 0 all. False: one lies behind the bitmap. */
+static bool or_members(const uint8_t *ordinals, const uint8_t *names, unsigned n, uint8_t name,
+                       uint32_t n_visitors, uint64_t *words) {
+    for (unsigned i = 0; i < n; i++) {
+        const uint32_t ordinal = cb_be32_get(ordinals + 4 * (size_t)i);
         if (ordinal >= n_visitors) {
-            return CB_ECORRUPT;
+            return false;
         }
-        words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+        if (!name || names[i] & name) {
+            words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+        }
     }
-    return item->entry.apart ? or_apart(item, words, cb_dim_words(n_visitors)) : 0;
+    return true;
+}
+
+int cb_dim_or(const struct cb_dim_row *row, unsigned i, unsigned member, uint32_t n_visitors,
+              uint64_t *words) {
+    const struct cb_dim_chunk *chunk = &row->chunk;
+    if (row->name && !(chunk->names[i] & row->name)) {
+        return 0;
+    }
+    if (chunk->offsets[i] & CB_DIM_APART) {
+        return or_apart(row, row->number + cb_dim_chunk_offset(chunk, i), words,
+                        cb_dim_words(n_visitors));
+    }
+    return or_members(chunk->ordinals + 4 * (size_t)member, chunk->member_names + member,
+                      chunk->members[i], row->name, n_visitors, words)
+               ? 0
+               : CB_ECORRUPT;
 }
 
 int cb_dim_visitors(struct cb_snapshot *snapshot, uint32_t site, uint32_t *n) {

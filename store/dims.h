@@ -6,6 +6,7 @@
 
 #include "store/dim_chunk.h"
 #include "store/snapshot.h"
+#include "store/walk.h"
 
 /* The kind of values that a dimension is read from (CB_VALUES_…). */
 unsigned cb_dim_kind(enum cb_dim dim);
@@ -43,25 +44,30 @@ struct cb_dim_scan {
     uint32_t site;
     unsigned kind;
     uint32_t name_id;
+    bool by_name; /* of all names: the rows, too, of those that have no bit (dim_chunk.h) */
     int32_t first, end;
     const bool *chunks; /* NULL, or by chunk (dim_chunk.h) whether its values are wanted at all */
     uint32_t n_chunks;
 };
-struct cb_dim_item {
-    struct cb_db_cursor *sets; /* over dimension_sets */
+/* A row of it: values of a day. */
+struct cb_dim_row {
     const struct cb_dim_scan *scan;
+    struct cb_walk *sets; /* over dimension_sets */
     int32_t day;
-    uint32_t name_id;
-    uint32_t number; /* of the value */
-    struct cb_dim_entry entry;
+    uint32_t name_id; /* CB_NAME_ID_ALL: of all names */
+    uint8_t name;     /* the bit of the name that is wanted of it; 0: all that it has */
+    uint32_t number;  /* of the value at offset 0 */
+    struct cb_dim_chunk chunk;
 };
-/* Calls each for what each day and name has, in the order of the keys, until it returns other than
- * 0. Errors: that; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
-CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                            int (*each)(void *user, const struct cb_dim_item *item), void *user);
-/* Adds the visitors of an item to a bitmap of all ordinals of the site (cb_dim_words of n). Errors:
+/* Calls each for the rows, in the order of their keys, until it returns other than 0. Errors: that;
  * CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
-CB_MUST_USE int cb_dim_or(const struct cb_dim_item *item, uint32_t n_visitors, uint64_t *words);
+CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                            int (*each)(void *user, const struct cb_dim_row *row), void *user);
+/* Adds the visitors of value i, of the name that is wanted, to a bitmap of all ordinals of the site
+ * (cb_dim_words of n). member: how many members the values before it have. Errors: CB_ECORRUPT,
+ * CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_dim_or(const struct cb_dim_row *row, unsigned i, unsigned member,
+                          uint32_t n_visitors, uint64_t *words);
 static inline size_t cb_dim_words(uint32_t n_visitors) {
     return ((size_t)n_visitors + 63) / 64;
 }

@@ -82,27 +82,80 @@ static int find_index(struct counting *c, struct cb_snapshot *snapshot, uint32_t
     return rc;
 }
 
+/* The chunks that are read: the value's own, and the one that tells whether a day was full. NULL:
+ * out of memory. */
+static bool *wanted_chunks(const struct counting *c, uint32_t *n) {
+    *n = (c->map.n_numbers >> CB_DIM_CHUNK_BITS) + 1;
+    bool *chunks = calloc(*n, sizeof(*chunks));
+    for (uint32_t number = 0; chunks && number <= c->map.n_numbers; number++) {
+        uint32_t index = cb_dim_index(&c->map, number);
+        if (index != CB_DIM_NONE && (index == c->index || index == CB_DIM_OTHER)) {
+            chunks[number >> CB_DIM_CHUNK_BITS] = true;
+        }
+    }
+    return chunks;
+}
+
 static void end_bucket(struct counting *c) {
     c->visitors[c->bucket] = cb_bits_count(c->words, c->n_words);
     memset(c->words, 0, c->n_words * sizeof(uint64_t));
     c->bucket++;
 }
 
-static int add_item(void *user, const struct cb_dim_item *item) {
-    struct counting *c = user;
-    uint32_t index = cb_dim_index(&c->map, item->number);
-    c->lower_bound |= index == CB_DIM_OTHER;
-    if (index != c->index || index == CB_DIM_NONE) {
-        return 0;
+/* A value of a row: the i-th, behind so many counts by name and so many members. */
+struct entry {
+    unsigned i, by_name, member;
+    uint64_t events; /* of what is wanted */
+};
+
+/* Its names, one by one. */
+static void give_names(const struct counting *c, const struct cb_dim_row *row,
+                       const struct entry *entry) {
+    const uint32_t wanted = row->scan->name_id;
+    if (wanted != CB_NAME_ID_ALL || row->name_id != CB_NAME_ID_ALL) {
+        c->each(c->user, wanted != CB_NAME_ID_ALL ? wanted : row->name_id, entry->events);
+        return;
     }
-    while (item->day >= c->bounds[c->bucket + 1]) { /* days ascend */
+    for (uint32_t id = CB_NAME_ID_FIRST; id < CB_NAME_ID_FIRST + CB_DIM_NAMES; id++) {
+        uint32_t events =
+            cb_dim_chunk_events_of(&row->chunk, entry->i, entry->by_name, cb_dim_name(id));
+        if (events > 0) {
+            c->each(c->user, id, events);
+        }
+    }
+}
+
+static int add_entry(struct counting *c, const struct cb_dim_row *row, const struct entry *entry) {
+    if (c->each) {
+        give_names(c, row, entry);
+    }
+    if (row->scan->name_id == CB_NAME_ID_ALL && row->name_id != CB_NAME_ID_ALL) {
+        return 0; /* it is in the row of all names, too */
+    }
+    while (row->day >= c->bounds[c->bucket + 1]) { /* days ascend */
         end_bucket(c);
     }
-    c->events[c->bucket] += item->entry.events;
-    if (c->each) {
-        c->each(c->user, item->name_id, item->entry.events);
+    c->events[c->bucket] += entry->events;
+    return cb_dim_or(row, entry->i, entry->member, c->n_visitors, c->words);
+}
+
+static int add_row(void *user, const struct cb_dim_row *row) {
+    struct counting *c = user;
+    const struct cb_dim_chunk *chunk = &row->chunk;
+    struct entry entry = {.i = 0};
+    int rc = 0;
+    for (; rc == 0 && entry.i < chunk->n; entry.i++) {
+        uint32_t index = cb_dim_index(&c->map, row->number + cb_dim_chunk_offset(chunk, entry.i));
+        entry.events = row->name ? cb_dim_chunk_events_of(chunk, entry.i, entry.by_name, row->name)
+                                 : cb_dim_chunk_events(chunk, entry.i);
+        c->lower_bound |= index == CB_DIM_OTHER && entry.events > 0;
+        if (index == c->index && index != CB_DIM_NONE && entry.events > 0) {
+            rc = add_entry(c, row, &entry);
+        }
+        entry.by_name += cb_dim_bits(chunk->names[entry.i]);
+        entry.member += chunk->members[entry.i];
     }
-    return cb_dim_or(item, c->n_visitors, c->words);
+    return rc;
 }
 
 int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
@@ -115,8 +168,13 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
                          .visitors = visitors,
                          .each = each,
                          .user = user};
-    const struct cb_dim_scan scan = {
-        site, cb_dim_kind(filter->dim), name_id, bounds[0], bounds[n], NULL, 0};
+    struct cb_dim_scan scan = {.site = site,
+                               .kind = cb_dim_kind(filter->dim),
+                               .name_id = name_id,
+                               .by_name = each != NULL,
+                               .first = bounds[0],
+                               .end = bounds[n]};
+    bool *chunks = NULL;
     memset(events, 0, n * sizeof(*events));
     memset(visitors, 0, n * sizeof(*visitors));
     int rc = cb_dim_map_init(&c.map, snapshot, site, filter->dim);
@@ -128,12 +186,14 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
     if (rc == 0) {
         c.n_words = cb_dim_words(c.n_visitors);
         c.words = calloc(c.n_words + 1, sizeof(uint64_t));
-        rc = c.words ? cb_dim_each(snapshot, &scan, add_item, &c) : CB_ENOMEM;
+        scan.chunks = chunks = wanted_chunks(&c, &scan.n_chunks);
+        rc = c.words && chunks ? cb_dim_each(snapshot, &scan, add_row, &c) : CB_ENOMEM;
     }
     while (rc == 0 && c.bucket < n) {
         end_bucket(&c);
     }
     *lower_bound = c.lower_bound;
+    free(chunks);
     free(c.words);
     cb_dim_map_fini(&c.map);
     return rc;

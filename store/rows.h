@@ -184,6 +184,7 @@ enum {
     CB_VALUES_PAGE = 1,
     CB_VALUES_REFERRER = 2,
     CB_VALUES_TRIGGER = 3,
+    CB_VALUES_KINDS = 4,
     CB_PROFILE_DEVICE = 0, /* u8; CB_PROFILE_BOT for bots, whose other bytes are 0 */
     CB_PROFILE_BROWSER = 1,
     CB_PROFILE_LANGUAGE = 2, /* 3 letters, zeros behind; CB_PROFILE_OTHER first: past the cap */
@@ -202,6 +203,9 @@ enum {
     CB_TRIGGER_ID_BYTES = 64, /* of a trigger's id and name: what is longer is cut */
     CB_TRIGGERS_MAX = 500,    /* ids of a site; further ones are counted as CB_TRIGGER_OTHER */
 };
+
+/* dimensions: stands in the place of a name where a row says how many values the day has */
+#define CB_DIMENSION_VALUES UINT32_MAX
 
 #define CB_NAME_OTHER "(other)"
 

@@ -5,7 +5,8 @@
  * Four kinds of values: what an envelope says of its sender (device, browser, language, country) is
  * one value, its profile, since there are few of them and reports can add up what they share; page,
  * referrer and trigger are one each. What has no value is not counted, and of bots only that they
- * are bots. "All events" is not kept: a report adds up the names.
+ * are bots. A row has all names; those that have no bit there (dim_chunk.h) have rows of their own
+ * besides.
  *
  * Events are gathered and written when the batch is committed (dim_gather.h): each row is looked up
  * once then, and the memory that a batch holds meanwhile is small. */
@@ -88,6 +89,7 @@ static int number_pairs(struct cb_views *views, struct cb_dim_gather *gathered) 
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < gathered->n_pairs; i++) {
         struct cb_dim_pair *pair = &gathered->pairs[i];
+        pair->group = 0;
         struct cb_fold_ctx ctx = {.views = views, .site = pair->site, .day.number = pair->day};
         struct cb_str text = cb_dim_gather_text(gathered, pair);
         rc = pair->kind == CB_VALUES_PROFILE
@@ -103,7 +105,7 @@ struct group {
     uint32_t site;
     int32_t day;
     uint32_t kind, name_id, chunk;
-    uint32_t first, last; /* counts, by index; linked by next */
+    uint32_t first, last; /* counts, by index; linked by next[LINK_…] */
 };
 
 struct groups {
@@ -154,69 +156,131 @@ static int make_room(struct groups *groups) {
     return 0;
 }
 
-static int group_counts(struct cb_dim_gather *gathered, struct groups *groups) {
-    for (uint32_t i = 0; i < gathered->n_counts; i++) {
-        struct cb_dim_count *count = &gathered->counts[i];
-        const struct cb_dim_pair *pair = &gathered->pairs[count->pair];
-        struct group group = {.site = pair->site,
-                              .day = pair->day,
-                              .kind = pair->kind,
-                              .name_id = count->name_id,
-                              .chunk = pair->number >> CB_DIM_CHUNK_BITS,
-                              .first = i,
-                              .last = i};
-        int rc = make_room(groups);
-        if (rc != 0) {
-            return rc;
-        }
-        uint32_t *slot = slot_of(groups, &group);
-        if (*slot == 0) {
-            groups->rows[groups->n++] = group;
-            *slot = (uint32_t)groups->n;
-        } else {
-            struct group *there = &groups->rows[*slot - 1];
-            gathered->counts[there->last].next = i;
-            there->last = i;
-        }
+enum { LINK_NAME, LINK_ALL };
+
+static unsigned link_of(const struct group *group) {
+    return group->name_id == CB_NAME_ID_ALL ? LINK_ALL : LINK_NAME;
+}
+
+/* The row of a pair's value and a name: its group, + 1. */
+static int find_group(const struct cb_dim_pair *pair, uint32_t name_id, uint32_t count,
+                      struct groups *groups, uint32_t *out) {
+    struct group group = {.site = pair->site,
+                          .day = pair->day,
+                          .kind = pair->kind,
+                          .name_id = name_id,
+                          .chunk = pair->number >> CB_DIM_CHUNK_BITS,
+                          .first = count,
+                          .last = count};
+    int rc = make_room(groups);
+    if (rc != 0) {
+        return rc;
     }
+    uint32_t *slot = slot_of(groups, &group);
+    if (*slot == 0) {
+        groups->rows[groups->n++] = group;
+        *slot = (uint32_t)groups->n;
+    }
+    *out = *slot;
     return 0;
 }
 
-/* The visitors that do not stand in a value's chunk. */
-static int put_apart(struct cb_views *views, const struct group *group, uint32_t value,
-                     const struct cb_dim_moved *moved) {
+/* Puts count i behind the others of a group, unless it began the group. */
+static void link_count(struct cb_dim_gather *gathered, uint32_t i, struct group *group) {
+    if (group->last != i) {
+        gathered->counts[group->last].next[link_of(group)] = i;
+        group->last = i;
+    }
+}
+
+static int group_counts(struct cb_dim_gather *gathered, struct groups *groups) {
     int rc = 0;
-    for (unsigned i = 0; rc == 0 && i < moved->n; i++) {
-        struct cb_row *row;
-        struct cb_key key =
-            cb_key_dimension_set(group->site, group->day, (uint8_t)group->kind, group->name_id,
-                                 value, cb_ordinal_set_chunk(moved->ordinals[i]));
-        rc = cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, &row);
+    for (uint32_t i = 0; rc == 0 && i < gathered->n_counts; i++) {
+        struct cb_dim_pair *pair = &gathered->pairs[gathered->counts[i].pair];
+        uint32_t group;
+        if (pair->group == 0) {
+            rc = find_group(pair, CB_NAME_ID_ALL, i, groups, &pair->group);
+        }
         if (rc == 0) {
-            rc = cb_ordinal_set_add(views, row, cb_ordinal_set_offset(moved->ordinals[i]));
+            link_count(gathered, i, &groups->rows[pair->group - 1]);
+        }
+        if (rc == 0 && !cb_dim_name(gathered->counts[i].name_id)) {
+            rc = find_group(pair, gathered->counts[i].name_id, i, groups, &group);
+            if (rc == 0) {
+                link_count(gathered, i, &groups->rows[group - 1]);
+            }
         }
     }
     return rc;
 }
 
+static int add_to_set(struct cb_views *views, const struct group *group, uint32_t name_id,
+                      uint32_t value, uint32_t ordinal) {
+    struct cb_row *row;
+    struct cb_key key = cb_key_dimension_set(group->site, group->day, (uint8_t)group->kind, name_id,
+                                             value, cb_ordinal_set_chunk(ordinal));
+    int rc = cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, &row);
+    return rc == 0 ? cb_ordinal_set_add(views, row, cb_ordinal_set_offset(ordinal)) : rc;
+}
+
+/* A visitor who does not stand in a value's chunk: in the set of the row's name, and in that of
+ * each that has a bit there. */
+static int put_apart(struct cb_views *views, const struct group *group, unsigned offset,
+                     uint32_t ordinal, uint8_t names, bool names_only) {
+    const uint32_t value = group->chunk << CB_DIM_CHUNK_BITS | offset;
+    int rc = names_only ? 0 : add_to_set(views, group, group->name_id, value, ordinal);
+    for (uint32_t i = 0; rc == 0 && names >> i; i++) {
+        if (names >> i & 1) {
+            rc = add_to_set(views, group, CB_NAME_ID_FIRST + i, value, ordinal);
+        }
+    }
+    return rc;
+}
+
+/* *apart: the count whose visitor was put apart last, or NULL: of his next event on the page only
+ * the name may be new. */
+static int write_count(struct cb_views *views, const struct cb_dim_gather *gathered,
+                       const struct group *group, const struct cb_dim_count *count, uint32_t events,
+                       struct cb_row *row, const struct cb_dim_count **apart) {
+    struct cb_dim_moved moved;
+    const unsigned offset = gathered->pairs[count->pair].number & ((1u << CB_DIM_CHUNK_BITS) - 1);
+    const uint8_t name = link_of(group) == LINK_ALL ? cb_dim_name(count->name_id) : 0;
+    int rc = cb_dim_chunk_add(views, row, (uint8_t)offset, name, events,
+                              count->ordinal != CB_DIM_NOBODY ? &count->ordinal : NULL, &moved);
+    for (unsigned i = 0; rc == 0 && i < moved.n; i++) {
+        rc = put_apart(views, group, moved.offset, moved.ordinals[i], moved.names[i], false);
+    }
+    if (rc == 0 && moved.apart) {
+        bool again = *apart && (*apart)->pair == count->pair && (*apart)->ordinal == count->ordinal;
+        rc = put_apart(views, group, offset, count->ordinal, name, again);
+        *apart = count;
+    }
+    return rc;
+}
+
+static bool is_like(const struct cb_dim_count *a, const struct cb_dim_count *b) {
+    return a->pair == b->pair && a->name_id == b->name_id && a->ordinal == b->ordinal;
+}
+
+/* What one visitor does often on one page comes in one go, mostly, and is written in one. */
 static int write_group(struct cb_views *views, const struct cb_dim_gather *gathered,
                        const struct group *group) {
+    const unsigned link = link_of(group);
     struct cb_row *row;
     struct cb_key key = cb_key_dimension(group->site, group->day, (uint8_t)group->kind,
                                          group->name_id, group->chunk);
     int rc = cb_views_row(views, CB_TABLE_DIMENSIONS, &key, &row);
-    for (uint32_t i = group->first; rc == 0; i = gathered->counts[i].next) {
+    const struct cb_dim_count *apart = NULL;
+    uint32_t i = group->first;
+    for (bool more = rc == 0; more; more = more && rc == 0) {
         const struct cb_dim_count *count = &gathered->counts[i];
-        struct cb_dim_moved moved;
-        uint32_t number = gathered->pairs[count->pair].number;
-        rc = cb_dim_chunk_add(views, row, (uint8_t)(number & ((1u << CB_DIM_CHUNK_BITS) - 1)),
-                              count->ordinal != CB_DIM_NOBODY ? &count->ordinal : NULL, &moved);
-        if (rc == 0) {
-            rc = put_apart(views, group, group->chunk << CB_DIM_CHUNK_BITS | moved.offset, &moved);
-        }
-        if (i == group->last) {
-            break;
-        }
+        uint32_t events = 0;
+        do {
+            events++;
+            more = i != group->last;
+            i = more ? gathered->counts[i].next[link] : i;
+        } while (more && is_like(&gathered->counts[i], count));
+        rc = write_count(views, gathered, group, count, events, row, &apart);
     }
     return rc;
 }

@@ -45,7 +45,8 @@ static int count_up(struct cb_views *views, enum cb_table table, const struct cb
 
 /* Whether the day has room for one more; then it is counted. */
 static int let_in(struct cb_fold_ctx *ctx, unsigned kind, uint32_t max, bool *in) {
-    struct cb_key key = cb_key_dimension(ctx->site, ctx->day.number, (uint8_t)kind, 0, 0);
+    struct cb_key key =
+        cb_key_dimension(ctx->site, ctx->day.number, (uint8_t)kind, CB_DIMENSION_VALUES, 0);
     struct cb_row *row;
     int rc = counter_row(ctx->views, CB_TABLE_DIMENSIONS, &key, &row);
     if (rc == 0) {

@@ -19,37 +19,42 @@ static unsigned random_below(unsigned n) {
 
 /* ---- a chunk ---- */
 
-enum { OFFSETS = 1 << CB_DIM_CHUNK_BITS, ORDINALS = 600 };
+enum { OFFSETS = 1 << CB_DIM_CHUNK_BITS, ORDINALS = 600, NAMES = CB_DIM_NAMES + 1 };
 
 static struct {
-    uint32_t events[OFFSETS];
-    bool apart[OFFSETS], member[OFFSETS][ORDINALS], found[OFFSETS][ORDINALS];
+    uint32_t events[OFFSETS], by_name[OFFSETS][NAMES];
+    bool apart[OFFSETS];
+    uint16_t member[OFFSETS][ORDINALS], found[OFFSETS][ORDINALS]; /* bits of names; 256: is one */
 } chunk;
 
 /* Every member stands in the row, or was moved out of it. */
 static void assert_chunk(const struct cb_row *row) {
-    struct cb_dim_walk walk;
-    struct cb_dim_entry entry;
+    struct cb_dim_chunk got;
     int last = -1;
-    assert_int_equal(cb_dim_walk_init(&walk, (struct cb_str){(char *)row->data, row->len}), 0);
+    assert_int_equal(cb_dim_chunk_read((struct cb_str){(char *)row->data, row->len}, &got), 0);
     for (unsigned i = 0; i < OFFSETS; i++) {
         if (!chunk.apart[i]) {
             memset(chunk.found[i], 0, sizeof(chunk.found[i]));
         }
     }
-    unsigned n = 0;
-    for (; cb_dim_walk_next(&walk, &entry); n++) {
-        assert_true(entry.offset > last);
-        last = entry.offset;
-        assert_int_equal(entry.events, chunk.events[entry.offset]);
-        assert_int_equal(entry.apart, chunk.apart[entry.offset]);
-        for (unsigned i = 0; i < entry.n; i++) {
-            uint32_t ordinal = cb_be32_get(entry.members + 4 * i);
-            assert_true(ordinal < ORDINALS && !chunk.found[entry.offset][ordinal]);
-            chunk.found[entry.offset][ordinal] = true;
+    unsigned n = got.n;
+    for (unsigned i = 0, by_name = 0, member = 0; i < n; i++) {
+        unsigned offset = cb_dim_chunk_offset(&got, i);
+        assert_true((int)offset > last);
+        last = (int)offset;
+        assert_int_equal(cb_dim_chunk_events(&got, i), chunk.events[offset]);
+        assert_int_equal((got.offsets[i] & CB_DIM_APART) != 0, chunk.apart[offset]);
+        for (unsigned k = 0; k < CB_DIM_NAMES; k++) {
+            assert_int_equal(cb_dim_chunk_events_of(&got, i, by_name, (uint8_t)(1u << k)),
+                             chunk.by_name[offset][k]);
+        }
+        by_name += cb_dim_bits(got.names[i]);
+        for (unsigned k = 0; k < got.members[i]; k++, member++) {
+            uint32_t ordinal = cb_be32_get(got.ordinals + 4 * member);
+            assert_true(ordinal < ORDINALS && !chunk.found[offset][ordinal]);
+            chunk.found[offset][ordinal] = 256 | got.member_names[member];
         }
     }
-    assert_true(cb_dim_walk_ended(&walk));
     for (unsigned i = 0; i < OFFSETS; i++) {
         n -= chunk.events[i] > 0;
         assert_memory_equal(chunk.found[i], chunk.member[i], sizeof(chunk.found[i]));
@@ -59,26 +64,35 @@ static void assert_chunk(const struct cb_row *row) {
 
 static void test_a_chunk(void **state) {
     struct rig *rig = *state;
-    for (unsigned round = 0; round < 12; round++) {
+    for (unsigned round = 0; round < 16; round++) {
         struct cb_key key = cb_key_dimension(1, 0, CB_VALUES_PAGE, 9, round);
         struct cb_row *row;
         unsigned moves = 0, offsets = round % 3 == 0 ? OFFSETS : 1 + random_below(OFFSETS);
+        unsigned n_names = 1 + round % NAMES;
         memset(&chunk, 0, sizeof(chunk));
         assert_int_equal(cb_views_begin(rig->views), 0);
         assert_int_equal(cb_views_row(rig->views, CB_TABLE_DIMENSIONS, &key, &row), 0);
         for (unsigned i = 0; i < 4000; i++) {
             struct cb_dim_moved moved;
             uint8_t offset = (uint8_t)random_below(1 + random_below(offsets));
+            unsigned nth = random_below(n_names); /* the last of all has no bit */
+            uint8_t name = (uint8_t)(nth < CB_DIM_NAMES ? 1u << nth : 0);
             uint32_t ordinal = random_below(1 + random_below(ORDINALS));
+            uint32_t events = 1 + random_below(3);
             bool has_member = random_below(8) > 0;
-            assert_int_equal(
-                cb_dim_chunk_add(rig->views, row, offset, has_member ? &ordinal : NULL, &moved), 0);
-            chunk.events[offset]++;
-            chunk.member[offset][ordinal] |= has_member;
+            assert_int_equal(cb_dim_chunk_add(rig->views, row, offset, name, events,
+                                              has_member ? &ordinal : NULL, &moved),
+                             0);
+            chunk.events[offset] += events;
+            chunk.by_name[offset][nth] += events;
+            chunk.member[offset][ordinal] |= has_member ? 256 | name : 0;
             for (unsigned k = 0; k < moved.n; k++) {
                 chunk.apart[moved.offset] = true;
-                chunk.found[moved.offset][moved.ordinals[k]] = true;
+                chunk.found[moved.offset][moved.ordinals[k]] = 256 | moved.names[k];
                 moves++;
+            }
+            if (moved.apart) {
+                chunk.found[offset][ordinal] |= 256 | name;
             }
             assert_true(row->len <= CB_DIM_CHUNK_BYTES_MAX);
             if (i % 16 == 0 || i > 3990) {
@@ -90,28 +104,79 @@ static void test_a_chunk(void **state) {
     }
 }
 
-static bool walks_soundly(const void *data, size_t len) {
-    struct cb_dim_walk walk;
-    struct cb_dim_entry entry;
+/* Events that are counted at once leave what they leave one by one: where a batch of the fold ends
+ * must not show. */
+static void test_at_once_or_one_by_one(void **state) {
+    struct rig *rig = *state;
+    for (unsigned round = 0; round < 40; round++) {
+        struct cb_row *rows[2];
+        assert_int_equal(cb_views_begin(rig->views), 0);
+        for (unsigned i = 0; i < 2; i++) {
+            struct cb_key key = cb_key_dimension(1, 0, CB_VALUES_PAGE, 9, i);
+            assert_int_equal(cb_views_row(rig->views, CB_TABLE_DIMENSIONS, &key, &rows[i]), 0);
+        }
+        for (unsigned i = 0; i < 1000; i++) {
+            struct cb_dim_moved moved[2];
+            uint8_t offset = (uint8_t)random_below(OFFSETS),
+                    name = (uint8_t)(1u << random_below(8));
+            uint32_t ordinal = random_below(300), events = 1 + random_below(4);
+            assert_int_equal(
+                cb_dim_chunk_add(rig->views, rows[0], offset, name, events, &ordinal, &moved[0]),
+                0);
+            for (uint32_t k = 0; k < events; k++) {
+                assert_int_equal(
+                    cb_dim_chunk_add(rig->views, rows[1], offset, name, 1, &ordinal, &moved[1]), 0);
+            }
+            assert_int_equal(rows[0]->len, rows[1]->len);
+            assert_memory_equal(rows[0]->data, rows[1]->data, rows[0]->len);
+        }
+        cb_views_abort(rig->views);
+    }
+}
+
+static bool reads_soundly(const void *data, size_t len) {
+    struct cb_dim_chunk got;
     uint64_t sum = 0;
-    if (cb_dim_walk_init(&walk, (struct cb_str){data, len}) != 0) {
+    if (cb_dim_chunk_read((struct cb_str){data, len}, &got) != 0) {
         return false;
     }
-    while (cb_dim_walk_next(&walk, &entry)) {
-        for (unsigned i = 0; i < entry.n; i++) {
-            sum += cb_be32_get(entry.members + 4 * i);
+    for (unsigned i = 0, by_name = 0, member = 0; i < got.n; i++) {
+        sum += cb_dim_chunk_offset(&got, i) + cb_dim_chunk_events(&got, i);
+        for (unsigned k = 0; k < CB_DIM_NAMES; k++) {
+            sum += cb_dim_chunk_events_of(&got, i, by_name, (uint8_t)(1u << k));
+        }
+        by_name += cb_dim_bits(got.names[i]);
+        for (unsigned k = 0; k < got.members[i]; k++, member++) {
+            sum += cb_be32_get(got.ordinals + 4 * member) + got.member_names[member];
         }
     }
-    return cb_dim_walk_ended(&walk) && sum != 1;
+    return sum != 1;
 }
 
 static void test_a_spoiled_chunk_is_refused_or_sound(void **state) {
     (void)state;
-    static const uint8_t row[] = {3, 2, 1, 0, 0, 0, 5, 7, 255, 0, 0, 0, 9, 9, 2, 0,
-                                  0, 0, 2, 0, 0, 0, 1, 0, 0,   0, 2, 0, 0, 0, 3};
-    guard_spoil(row, sizeof(row), walks_soundly);
-    assert_false(walks_soundly("", 0));
-    assert_false(walks_soundly("\0", 1));
+    static const uint8_t row[] = {
+        3, 2, 7 | CB_DIM_APART,
+        9,       /* offsets */
+        1, 0, 2, /* members */
+        1, 0, 6, /* names */
+        0, 0, 0,
+        5, 0, 0,
+        0, 9, 0,
+        0, 0, 2, /* events */
+        0, 0, 0,
+        5, 0, 0,
+        0, 1, 0,
+        0, 0, 1, /* by name */
+        0, 0, 0,
+        1, 0, 0,
+        0, 2, 0,
+        0, 0, 3,
+        1, 2, 4, /* members, their names */
+    };
+    guard_spoil(row, sizeof(row), reads_soundly);
+    assert_false(reads_soundly("", 0));
+    assert_false(reads_soundly("\0", 1));
 }
 
 /* ---- breakdowns ---- */
@@ -130,7 +195,10 @@ struct mark {
 static struct mark marks[EVENTS_MAX];
 static size_t n_marks;
 
-static const char *const names[] = {"page", "onClick", "onTrigger", "cart", "onWebChatLoaded"};
+/* More than those that have a bit in a row. */
+static const char *const names[] = {
+    "page", "onClick", "onTrigger", "cart", "onWebChatLoaded", "a", "b", "c", "d", "e", "f"};
+enum { EVENT_NAMES = sizeof(names) / sizeof(*names) };
 static const char *const referrers[] = {"", "a.example", "b.example", "c.example", "d.example"};
 static const char languages[][4] = {"", "de", "en", "haw", "el"};
 static const char countries[][3] = {"", "GR", "DE", "NZ"};
@@ -162,7 +230,7 @@ static struct mark random_mark(int64_t from_ms, int64_t to_ms) {
         .browser = (uint8_t)(random_below(3) ? 1 + random_below(3) : random_below(32)),
         .ms = from_ms +
               (int64_t)((double)random_below(1 << 20) / (1 << 20) * (double)(to_ms - from_ms)),
-        .name = names[random_below(5)],
+        .name = names[random_below(random_below(2) ? EVENT_NAMES : 5)],
         .page = page_of(random_below(1 + random_below(PAGES))),
         .referrer = referrers[random_below(5)],
     };
@@ -285,8 +353,8 @@ static void compare_breakdown(struct rig *rig, bool shop, enum cb_dim dim, const
 }
 
 struct name_sums {
-    uint32_t ids[5];
-    uint64_t events[5];
+    uint32_t ids[EVENT_NAMES];
+    uint64_t events[EVENT_NAMES];
 };
 
 static void add_name(void *user, uint32_t name_id, uint64_t events) {
@@ -294,7 +362,7 @@ static void add_name(void *user, uint32_t name_id, uint64_t events) {
     unsigned i = 0;
     while (sums->ids[i] != name_id) {
         i++;
-        assert_true(i < 5);
+        assert_true(i < EVENT_NAMES);
     }
     sums->events[i] += events;
 }
@@ -314,7 +382,7 @@ static void compare_filtered(struct rig *rig, bool shop, enum cb_dim dim, const 
     bool lower_bound;
     assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
     uint32_t site = rig_site_id(snapshot, shop ? "shop" : "demo");
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < EVENT_NAMES; i++) {
         assert_int_equal(cb_snapshot_name(snapshot, site, cb_str_of(names[i]), &sums.ids[i]), 0);
         name_id = name && strcmp(name, names[i]) == 0 ? sums.ids[i] : name_id;
     }
@@ -332,7 +400,7 @@ static void compare_filtered(struct rig *rig, bool shop, enum cb_dim dim, const 
         assert_int_equal(visitors[b], want.visitors);
         sum += want.events;
     }
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < EVENT_NAMES; i++) {
         sum -= sums.events[i];
     }
     assert_int_equal(sum, 0);
@@ -410,7 +478,7 @@ static void test_breakdowns_against_a_recount(void **state) {
     int32_t last = cb_zone_day(zone[1], received_ms / 60000).number;
     for (unsigned i = 0; i < 400; i++) {
         int32_t first = last - (int32_t)random_below(8), end = first + 1 + (int32_t)random_below(7);
-        const char *name = random_below(2) ? names[random_below(5)] : NULL;
+        const char *name = random_below(2) ? names[random_below(EVENT_NAMES)] : NULL;
         size_t limit = random_below(2) ? 1 + random_below(PAGES) : 1000;
         compare_breakdown(rig, random_below(2), (enum cb_dim)random_below(CB_DIM_COUNT), name,
                           first, end, limit);
@@ -639,9 +707,60 @@ static void test_many_visitors(void **state) {
     make_anew(rig);
 }
 
+/* … of several names, each with its own visitors: those that have a bit in the row, and others. */
+static void test_many_visitors_of_names(void **state) {
+    struct rig *rig = *state;
+    enum { MANY = 3000 };
+    const struct cb_site_days day = {.first = (int32_t)(t0 / 86400000),
+                                     .end = (int32_t)(t0 / 86400000) + 1};
+    uint64_t seq = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        struct cb_envelope envelope = rig_envelope("demo", 1, 1, t0);
+        cb_be32_put(envelope.visitor, i);
+        for (unsigned k = 0; k < EVENT_NAMES; k++) {
+            struct cb_event event = rig_event(++seq, names[k]);
+            event.page = i % 13 ? CB_STR("/busy") : CB_STR("/quiet");
+            if (i % (k + 1) == 0) {
+                assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+            }
+        }
+        if (i % 100 == 99) {
+            rig_fold(rig);
+        }
+    }
+    struct cb_snapshot *snapshot;
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    uint32_t site = rig_site_id(snapshot, "demo");
+    for (unsigned k = 0; k <= EVENT_NAMES; k++) { /* the last: all of them */
+        uint32_t name_id = CB_NAME_ID_ALL;
+        uint64_t visitors[2] = {0}, events[2] = {0};
+        struct cb_breakdown got;
+        if (k < EVENT_NAMES) {
+            assert_int_equal(cb_snapshot_name(snapshot, site, cb_str_of(names[k]), &name_id), 0);
+        }
+        for (unsigned i = 0; i < MANY; i++) {
+            visitors[i % 13 == 0] += k == EVENT_NAMES || i % (k + 1) == 0;
+            for (unsigned j = 0; j < EVENT_NAMES; j++) {
+                events[i % 13 == 0] += (k == EVENT_NAMES || j == k) && i % (j + 1) == 0;
+            }
+        }
+        assert_int_equal(
+            cb_snapshot_breakdown(snapshot, site, CB_DIM_PAGE, name_id, &day, 10, &got), 0);
+        assert_int_equal(got.n, 2);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(got.rows[i].events, events[i]);
+            assert_int_equal(got.rows[i].visitors, visitors[i]);
+        }
+        free(got.rows);
+    }
+    cb_snapshot_end(&snapshot);
+    make_anew(rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_a_chunk),
+        RIG_TEST(test_at_once_or_one_by_one),
         cmocka_unit_test(test_a_spoiled_chunk_is_refused_or_sound),
         RIG_TEST(test_breakdowns_against_a_recount),
         RIG_TEST(test_made_anew),
@@ -649,6 +768,7 @@ int main(void) {
         RIG_TEST(test_the_cap_of_profiles),
         RIG_TEST(test_a_long_page_is_cut),
         RIG_TEST(test_many_visitors),
+        RIG_TEST(test_many_visitors_of_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -388,6 +388,11 @@ static void many(void **state) {
             assert_int_equal(visitors.n, events);
         }
     }
+    const int64_t inner[] = {minute + 15, minute + 45}; /* two quarters of the hour */
+    assert_int_equal(
+        cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, inner, 1, &events, &visitors), 0);
+    assert_int_equal(events, MANY / 3 + MANY / 10);
+    assert_int_equal(visitors.n, MANY / 3 + MANY / 10 - MANY / 30);
     cb_snapshot_end(&snapshot);
     uint64_t n;
     assert_int_equal(rig_count(rig, "demo", "onClick", minute, minute + 60, &n), seq);
