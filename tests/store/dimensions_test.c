@@ -757,6 +757,31 @@ static void test_many_visitors_of_names(void **state) {
     make_anew(rig);
 }
 
+/* Who goes from one busy page to another is a visitor of both. */
+static void test_two_busy_pages(void **state) {
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    enum { MANY = 1000 };
+    for (unsigned i = 0; i < MANY; i++) {
+        struct cb_envelope envelope = rig_envelope("demo", 1, 1, t0);
+        cb_be32_put(envelope.visitor, i);
+        for (unsigned k = 0; k < 2; k++) {
+            struct cb_event event = rig_event(2 * i + k + 1, "page");
+            event.page = k ? CB_STR("/b") : CB_STR("/a");
+            assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+        }
+    }
+    rig_fold(rig);
+    struct cb_breakdown got = breakdown(rig, CB_DIM_PAGE, t0, t0 + 60000, 10, &snapshot);
+    assert_int_equal(got.n, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(got.rows[i].events, MANY);
+        assert_int_equal(got.rows[i].visitors, MANY);
+    }
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_a_chunk),
@@ -769,6 +794,7 @@ int main(void) {
         RIG_TEST(test_a_long_page_is_cut),
         RIG_TEST(test_many_visitors),
         RIG_TEST(test_many_visitors_of_names),
+        RIG_TEST(test_two_busy_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
