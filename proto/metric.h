@@ -43,7 +43,7 @@
     X(ASKS_SENT, "chatbeacon_asks_sent_total", "counter", "Asks sent to the store.")               \
     X(ASKS_EXPIRED, "chatbeacon_asks_expired_total", "counter", "Asks without an answer in time.") \
     X(JOURNAL_FRAMES, "chatbeacon_journal_frames_total", "counter", "Frames appended.")            \
-    X(JOURNAL_BYTES, "chatbeacon_journal_bytes_total", "counter", "Bytes of frames appended.")     \
+    X(JOURNAL_BYTES, "chatbeacon_journal_bytes_total", "counter", "Bytes of records appended.")    \
     X(JOURNAL_COMMITS, "chatbeacon_journal_commits_total", "counter", "Journal commits.")          \
     X(JOURNAL_REPEATED, "chatbeacon_journal_repeated_total", "counter",                            \
       "Frames that were there already and were only acked.")                                       \

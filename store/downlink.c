@@ -346,14 +346,15 @@ static int append_trim(struct cb_downlink *downlink, uint64_t before) {
  * is committed. */
 static int trim_step(struct cb_downlink *downlink, uint64_t *done) {
     uint64_t before = atomic_load_explicit(&downlink->trim_before, memory_order_relaxed);
+    uint64_t gone = before;
     bool left = false;
     *done = downlink->trimmed_before;
     if (before <= *done) {
         return 0;
     }
-    int rc = cb_journal_trim(downlink->journal, before, TRIM_BYTES, &left);
+    int rc = cb_journal_trim(downlink->journal, &gone, TRIM_BYTES, &left);
     if (rc == 0 && !left) {
-        rc = append_trim(downlink, before);
+        rc = append_trim(downlink, gone);
         if (rc == 0) {
             *done = before;
         }

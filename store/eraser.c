@@ -22,7 +22,7 @@
 enum {
     PATH_BYTES = 4096,
     DUE_MAX = 64,             /* erasures of a turn */
-    BATCH_BYTES = 256 * 1024, /* of records that are rewritten in one commit */
+    BATCH_BYTES = 256 * 1024, /* of frames that are looked through in one commit */
     BODY_BYTES = 512,
 };
 
@@ -179,57 +179,58 @@ static int find_due(struct turn *turn) {
 
 /* ---- rewriting ---- */
 
-static int mask_record(struct turn *turn, const struct due *due, uint64_t position, char *copy,
-                       size_t *bytes) {
-    struct cb_mask mask = {.site = {due->site, due->site_len}};
-    struct cb_journal_reader *reader;
-    struct cb_journal_record record;
-    bool changed = false;
-    size_t len = 0;
-    memcpy(mask.tag, due->erasure.tag, CB_VISITOR_BYTES);
-    memcpy(mask.pseudonym, due->erasure.pseudonym, CB_VISITOR_BYTES);
-    int rc = cb_journal_reader_open(turn->eraser->journal, UINT64_MAX, &reader);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = cb_journal_reader_get(reader, position, &record);
-    if (rc == 0) {
-        len = record.frame.len;
-        memcpy(copy, record.frame.p, len);
-    }
-    cb_journal_reader_close(&reader);
-    if (rc == 0) {
-        rc = cb_frame_mask(copy, len, &turn->frame, &mask, &changed);
-    }
-    *bytes = changed ? len : 0;
-    return rc == CB_ENOENT ? 0 : rc; /* trimmed */
+static int compare_positions(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
 }
 
-/* Each record in a batch of its own where it is large; small ones together. */
+/* The person at hand, and the records that may hold the key. */
+struct masking {
+    struct cb_mask mask;
+    const struct due *due;
+    struct cb_frame *frame;
+    size_t bytes; /* that were looked at */
+};
+
+static int mask_frame(void *user, uint64_t position, char *frame, size_t len, bool *changed) {
+    struct masking *masking = user;
+    const struct due *due = masking->due;
+    masking->bytes += len;
+    if (!bsearch(&position, due->positions, due->n, sizeof(position), compare_positions)) {
+        return 0;
+    }
+    return cb_frame_mask(frame, len, masking->frame, &masking->mask, changed);
+}
+
+/* Group by group; small ones together in a batch. */
 static int rewrite(struct turn *turn, const struct due *due) {
     struct cb_journal *journal = turn->eraser->journal;
-    char *copy = malloc(CB_FRAME_MAX);
-    size_t in_batch = 0, bytes;
+    struct masking masking = {
+        .mask.site = {due->site, due->site_len}, .due = due, .frame = &turn->frame};
     bool open = false;
-    int rc = copy ? 0 : CB_ENOMEM;
+    int rc = 0;
+    memcpy(masking.mask.tag, due->erasure.tag, CB_VISITOR_BYTES);
+    memcpy(masking.mask.pseudonym, due->erasure.pseudonym, CB_VISITOR_BYTES);
+    if (due->n > 0) {
+        qsort(due->positions, due->n, sizeof(*due->positions), compare_positions);
+    }
+    uint64_t behind = 0;
     for (size_t i = 0; rc == 0 && i < due->n; i++) {
-        rc = is_stopping(turn->eraser) ? CB_ECLOSED : 0;
-        rc = rc == 0 ? mask_record(turn, due, due->positions[i], copy, &bytes) : rc;
-        if (rc != 0 || bytes == 0) {
-            continue;
+        if (due->positions[i] < behind) {
+            continue; /* of the group before */
         }
-        if (!open) {
+        rc = is_stopping(turn->eraser) ? CB_ECLOSED : 0;
+        if (rc == 0 && !open) {
             rc = cb_journal_begin(journal);
             open = rc == 0;
         }
         if (rc == 0) {
-            rc = cb_journal_replace(journal, due->positions[i], (struct cb_str){copy, bytes});
-            rc = rc == CB_ENOENT ? 0 : rc; /* trimmed since */
+            rc = cb_journal_edit(journal, due->positions[i], mask_frame, &masking, &behind);
+            rc = rc == CB_ENOENT ? 0 : rc; /* trimmed */
         }
-        in_batch += bytes;
-        if (rc == 0 && in_batch >= BATCH_BYTES) {
+        if (rc == 0 && masking.bytes >= BATCH_BYTES) {
             open = false;
-            in_batch = 0;
+            masking.bytes = 0;
             rc = cb_journal_commit(journal);
             cb_crash_point("eraser_between");
         }
@@ -239,7 +240,6 @@ static int rewrite(struct turn *turn, const struct due *due) {
     } else if (open) {
         cb_journal_abort(journal);
     }
-    free(copy);
     return rc;
 }
 

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * journal.c: invariant: positions are consecutive, and what cb_journal_commit returned 0 for is on
- * disk. */
+ * journal.c: invariant: positions are consecutive, what cb_journal_commit returned 0 for is on
+ * disk, and a group's first record is there as long as any of it is. */
 #include "store/journal.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/clock.h"
 #include "proto/crash.h"
-#include "proto/crc.h"
-#include "proto/frame.h"
 #include "proto/log.h"
 #include "proto/metric.h"
-#include "store/db.h"
-#include "store/journal_time.h"
+#include "store/journal_inside.h"
 #include "store/key.h"
 #include "store/senders.h"
 
@@ -31,56 +26,7 @@ enum {
     NODE_HEAD_BYTES = 24, /* a record's key, and what LMDB keeps beside it */
 };
 
-static const char magic[3] = {'c', 'b', 'j'};
-
-struct cb_journal {
-    struct cb_db *db;
-    unsigned records, senders;
-    uint64_t quota_bytes;
-    _Atomic uint64_t head, first;
-    _Atomic uint64_t appended_bytes; /* of frames, since it was opened */
-    _Atomic uint64_t measured_bytes; /* of the map, in use */
-    atomic_bool accepting;
-    _Atomic int64_t failed_ms; /* when a commit failed; 0 once one succeeded */
-    pthread_mutex_t writing;   /* held from the begin of a batch to its end */
-    /* the writer's own */
-    struct cb_db_txn *txn;
-    uint64_t next;                    /* position of the next append */
-    uint64_t kept;                    /* position of the oldest record, in this batch */
-    uint64_t batch_bytes, batch_cost; /* of its records; what they take of the map */
-    uint64_t used_bytes;              /* as measured last, and what was appended since */
-    int64_t measured_ms, pruned_ms, checked_ms;
-    struct cb_journal_time time;
-    int64_t now_ms; /* journal time of this batch */
-};
-
-struct cb_journal_reader {
-    struct cb_db_txn *txn;
-    unsigned records;
-    struct cb_db_cursor *cursor;
-    uint64_t next;
-    bool started;
-};
-
-int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out) {
-    const uint8_t *p = (const uint8_t *)value.p;
-    if (value.len < CB_JOURNAL_RECORD_HEAD || memcmp(p, magic, sizeof(magic)) != 0) {
-        return CB_EMALFORMED;
-    }
-    if (p[3] != CB_JOURNAL_VERSION) {
-        return p[3] > CB_JOURNAL_VERSION ? CB_EVERSION : CB_EMALFORMED;
-    }
-    if (cb_be32_get(p + 4) != cb_crc32c(0, p + 8, value.len - 8)) {
-        return CB_ECORRUPT;
-    }
-    out->journal_ms = (int64_t)cb_be64_get(p + 8);
-    out->frame =
-        (struct cb_str){value.p + CB_JOURNAL_RECORD_HEAD, value.len - CB_JOURNAL_RECORD_HEAD};
-    return 0;
-}
-
-/* The row of position 1, or the first one behind it. */
-static int seek_first(struct cb_db_cursor *cursor, uint64_t *position) {
+int cb_journal_seek_first(struct cb_db_cursor *cursor, uint64_t *position) {
     struct cb_key one = cb_key_position(1);
     struct cb_str key, value;
     int rc = cb_db_seek(cursor, cb_key_str(&one), &key, &value);
@@ -102,13 +48,13 @@ static int find_ends(struct cb_db_txn *txn, unsigned table, uint64_t *first, uin
         return rc;
     }
     struct cb_str key, value;
-    struct cb_journal_record record;
-    rc = seek_first(cursor, first);
+    struct cb_record record;
+    rc = cb_journal_seek_first(cursor, first);
     if (rc == 0) {
         rc = cb_db_last(cursor, &key, &value);
     }
     if (rc == 0) {
-        rc = key.len == 8 ? cb_journal_record_decode(value, &record) : CB_ECORRUPT;
+        rc = key.len == 8 ? cb_record_decode(value, &record) : CB_ECORRUPT;
         rc = rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
         if (rc == 0) {
             *head = cb_be64_get((const uint8_t *)key.p);
@@ -144,7 +90,7 @@ static int open_tables(struct cb_journal *journal, struct cb_db_txn *txn, bool m
 
 /* For the largest frame, so that it does not depend on what comes next. */
 static bool check_room(struct cb_journal *journal) {
-    bool room = journal->used_bytes + CB_JOURNAL_RECORD_HEAD + CB_FRAME_MAX < journal->quota_bytes;
+    bool room = journal->used_bytes + CB_RECORD_MAX < journal->quota_bytes;
     atomic_store_explicit(&journal->accepting, room, memory_order_relaxed);
     return room;
 }
@@ -174,9 +120,14 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
         return CB_ENOMEM;
     }
     pthread_mutex_init(&journal->writing, NULL);
-    int rc = cb_db_open(folder, map_bytes, 4, read_only, &journal->db);
+    pthread_mutex_init(&journal->sparing, NULL);
+    int rc = read_only ? 0 : cb_packer_create(&journal->packer);
     if (rc != 0) {
         goto err_after_journal;
+    }
+    rc = cb_db_open(folder, map_bytes, 4, read_only, &journal->db);
+    if (rc != 0) {
+        goto err_after_packer;
     }
     struct cb_db_txn *txn;
     rc = cb_db_begin(journal->db, !read_only, &txn);
@@ -202,7 +153,10 @@ static int open_journal(const char *data_dir, uint64_t map_bytes, bool read_only
 
 err_after_db:
     cb_db_close(&journal->db);
+err_after_packer:
+    cb_packer_destroy(&journal->packer);
 err_after_journal:
+    pthread_mutex_destroy(&journal->sparing);
     pthread_mutex_destroy(&journal->writing);
     free(journal);
     return rc;
@@ -227,6 +181,11 @@ void cb_journal_close(struct cb_journal **journal) {
     }
     cb_journal_abort(*journal);
     cb_db_close(&(*journal)->db);
+    while ((*journal)->n_spares > 0) {
+        cb_unpacker_destroy(&(*journal)->spares[--(*journal)->n_spares].unpacker);
+    }
+    cb_packer_destroy(&(*journal)->packer);
+    pthread_mutex_destroy(&(*journal)->sparing);
     pthread_mutex_destroy(&(*journal)->writing);
     free(*journal);
     *journal = NULL;
@@ -247,7 +206,8 @@ int cb_journal_begin(struct cb_journal *journal) {
         pthread_mutex_unlock(&journal->writing);
         return rc;
     }
-    journal->batch_bytes = journal->batch_cost = 0;
+    journal->batch_frame_bytes = journal->batch_bytes = journal->batch_cost = 0;
+    journal->edited = false;
     journal->now_ms = cb_journal_time_now(&journal->time);
     if (mono_ms - journal->checked_ms >= READERS_INTERVAL_MS) {
         journal->checked_ms = mono_ms;
@@ -278,59 +238,71 @@ static uint64_t cost_of_record(size_t len) {
 }
 
 int cb_journal_append(struct cb_journal *journal, struct cb_str frame, uint64_t *position) {
-    size_t len = CB_JOURNAL_RECORD_HEAD + frame.len;
-    uint64_t cost_bytes = cost_of_record(len);
+    struct cb_str value;
+    void *data;
     if (!check_room(journal)) {
         return CB_EFULL;
     }
-    struct cb_key key = cb_key_position(journal->next);
-    void *data;
-    int rc = cb_db_append(journal->txn, journal->records, cb_key_str(&key), len, &data);
+    int rc = cb_packer_add(journal->packer, frame, journal->now_ms, &value);
     if (rc != 0) {
         return rc;
     }
-    uint8_t *p = data;
-    memcpy(p, magic, sizeof(magic));
-    p[3] = CB_JOURNAL_VERSION;
-    cb_be64_put(p + 8, (uint64_t)journal->now_ms);
-    memcpy(p + CB_JOURNAL_RECORD_HEAD, frame.p, frame.len);
-    cb_be32_put(p + 4, cb_crc32c(0, p + 8, len - 8));
+    struct cb_key key = cb_key_position(journal->next);
+    rc = cb_db_append(journal->txn, journal->records, cb_key_str(&key), value.len, &data);
+    if (rc != 0) {
+        cb_packer_end(journal->packer);
+        return rc;
+    }
+    memcpy(data, value.p, value.len);
+    uint64_t cost_bytes = cost_of_record(value.len);
+    uint64_t frame_bytes = CB_JOURNAL_RECORD_HEAD + frame.len;
     journal->used_bytes += cost_bytes;
     journal->batch_cost += cost_bytes;
-    journal->batch_bytes += len;
-    atomic_fetch_add_explicit(&journal->appended_bytes, len, memory_order_relaxed);
+    journal->batch_bytes += value.len;
+    journal->batch_frame_bytes += frame_bytes;
+    atomic_fetch_add_explicit(&journal->appended_bytes, frame_bytes, memory_order_relaxed);
     *position = journal->next++;
     return 0;
 }
 
-int cb_journal_replace(struct cb_journal *journal, uint64_t position, struct cb_str frame) {
+int cb_journal_value(struct cb_db_txn *txn, unsigned records, uint64_t position,
+                     struct cb_str *value) {
     struct cb_key key = cb_key_position(position);
+    return cb_db_get(txn, records, cb_key_str(&key), value);
+}
+
+/* Where the group of the record at a position begins. Errors: CB_ENOENT. */
+static int group_start(struct cb_db_txn *txn, unsigned records, uint64_t position,
+                       uint64_t *start) {
     struct cb_str value;
-    int rc = cb_db_get(journal->txn, journal->records, cb_key_str(&key), &value);
-    if (rc != 0 || value.len != CB_JOURNAL_RECORD_HEAD + frame.len) {
-        return rc != 0 ? rc : CB_EINVAL;
+    int rc = cb_journal_value(txn, records, position, &value);
+    if (rc == 0) {
+        uint32_t place = cb_record_place(value);
+        *start = place < position ? position - place : 1;
     }
-    uint8_t *p = malloc(value.len);
-    if (!p) {
-        return CB_ENOMEM;
-    }
-    memcpy(p, value.p, CB_JOURNAL_RECORD_HEAD);
-    memcpy(p + CB_JOURNAL_RECORD_HEAD, frame.p, frame.len);
-    cb_be32_put(p + 4, cb_crc32c(0, p + 8, value.len - 8));
-    rc = cb_db_put(journal->txn, journal->records, cb_key_str(&key),
-                   (struct cb_str){(const char *)p, value.len});
-    free(p);
     return rc;
 }
 
-int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max, bool *left) {
-    uint64_t bytes = 0, newest = journal->next - 1;
-    int rc = 0;
-    before = before < newest ? before : newest;
-    while (rc == 0 && journal->kept < before && bytes <= bytes_max) {
+int cb_journal_group_start(struct cb_journal *journal, uint64_t position, uint64_t *start) {
+    struct cb_db_txn *txn;
+    int rc = cb_db_begin(journal->db, false, &txn);
+    if (rc == 0) {
+        rc = group_start(txn, journal->records, position, start);
+        cb_db_abort(&txn);
+    }
+    return rc;
+}
+
+int cb_journal_trim(struct cb_journal *journal, uint64_t *before, uint64_t bytes_max, bool *left) {
+    uint64_t bytes = 0, newest = journal->next - 1, end = *before < newest ? *before : newest;
+    int rc = journal->kept < end ? group_start(journal->txn, journal->records, end, &end) : 0;
+    while (rc == 0 && journal->kept < end) {
         struct cb_key key = cb_key_position(journal->kept);
         struct cb_str value = {NULL, 0};
         rc = cb_db_get(journal->txn, journal->records, cb_key_str(&key), &value);
+        if (rc == 0 && bytes > bytes_max && cb_record_place(value) == 0) {
+            break;
+        }
         rc = rc == 0 ? cb_db_delete(journal->txn, journal->records, cb_key_str(&key)) : rc;
         if (rc == 0) {
             bytes += cost_of_record(value.len);
@@ -338,7 +310,8 @@ int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_
             cb_crash_point("journal_in_trim");
         }
     }
-    *left = journal->kept < before;
+    *left = journal->kept < end;
+    *before = end;
     return rc == CB_ENOENT ? CB_ECORRUPT : rc; /* a gap */
 }
 
@@ -359,15 +332,35 @@ static void note_trimmed(struct cb_journal *journal) {
     cb_crash_point("journal_after_trim");
 }
 
-int cb_journal_commit(struct cb_journal *journal) {
+/* Under the mutex where something was edited: no reader may begin between the commit and the moment
+ * from which what others have unpacked is not believed any more. */
+static int commit(struct cb_journal *journal) {
+    if (!journal->edited) {
+        return cb_db_commit(&journal->txn);
+    }
+    pthread_mutex_lock(&journal->sparing);
     int rc = cb_db_commit(&journal->txn);
+    journal->edits++;
+    pthread_mutex_unlock(&journal->sparing);
+    return rc;
+}
+
+/* Nothing of the batch is there. */
+static void take_back(struct cb_journal *journal) {
+    cb_packer_end(journal->packer);
+    journal->next = atomic_load_explicit(&journal->head, memory_order_relaxed) + 1;
+    journal->kept = cb_journal_first(journal);
+    journal->used_bytes -= journal->batch_cost;
+    atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_frame_bytes,
+                              memory_order_relaxed);
+    journal->batch_frame_bytes = journal->batch_bytes = journal->batch_cost = 0;
+}
+
+int cb_journal_commit(struct cb_journal *journal) {
+    int rc = commit(journal);
     uint64_t head = atomic_load_explicit(&journal->head, memory_order_relaxed);
     if (rc != 0) {
-        journal->next = head + 1;
-        journal->kept = cb_journal_first(journal);
-        journal->used_bytes -= journal->batch_cost;
-        atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes,
-                                  memory_order_relaxed);
+        take_back(journal);
         atomic_store_explicit(&journal->failed_ms, cb_clock_mono_ms(), memory_order_relaxed);
         pthread_mutex_unlock(&journal->writing);
         return rc;
@@ -390,11 +383,7 @@ void cb_journal_abort(struct cb_journal *journal) {
         return;
     }
     cb_db_abort(&journal->txn);
-    journal->next = atomic_load_explicit(&journal->head, memory_order_relaxed) + 1;
-    journal->kept = cb_journal_first(journal);
-    journal->used_bytes -= journal->batch_cost;
-    atomic_fetch_sub_explicit(&journal->appended_bytes, journal->batch_bytes, memory_order_relaxed);
-    journal->batch_bytes = journal->batch_cost = 0;
+    take_back(journal);
     pthread_mutex_unlock(&journal->writing);
 }
 
@@ -420,90 +409,8 @@ bool cb_journal_accepting(const struct cb_journal *journal) {
            (failed_ms == 0 || cb_clock_mono_ms() - failed_ms >= FAILED_MS);
 }
 
-int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
-                           struct cb_journal_reader **out) {
-    struct cb_journal_reader *reader = calloc(1, sizeof(*reader));
-    if (!reader) {
-        return CB_ENOMEM;
-    }
-    int rc = cb_db_begin(journal->db, false, &reader->txn);
-    if (rc != 0) {
-        goto err_after_reader;
-    }
-    rc = cb_db_cursor_open(reader->txn, journal->records, &reader->cursor);
-    if (rc != 0) {
-        goto err_after_txn;
-    }
-    uint64_t first = from;
-    rc = seek_first(reader->cursor, &first);
-    if (rc == 0 && from < first) {
-        rc = CB_EGONE;
-    }
-    if (rc != 0 && rc != CB_ENOENT) {
-        goto err_after_cursor;
-    }
-    reader->next = from;
-    reader->records = journal->records;
-    *out = reader;
-    return 0;
-
-err_after_cursor:
-    cb_db_cursor_close(&reader->cursor);
-err_after_txn:
-    cb_db_abort(&reader->txn);
-err_after_reader:
-    free(reader);
-    return rc;
-}
-
-static int decode_record(struct cb_str value, uint64_t position, struct cb_journal_record *out) {
-    int rc = cb_journal_record_decode(value, out);
-    out->position = position;
-    if (rc != 0) {
-        cb_log(CB_LOG_ERROR, "journal_record_bad", "position=%llu text=\"%s\"",
-               (unsigned long long)position, cb_err_text(rc));
-    }
-    return rc == CB_EMALFORMED ? CB_ECORRUPT : rc;
-}
-
-int cb_journal_reader_get(struct cb_journal_reader *reader, uint64_t position,
-                          struct cb_journal_record *out) {
-    struct cb_key key = cb_key_position(position);
-    struct cb_str value;
-    int rc = cb_db_get(reader->txn, reader->records, cb_key_str(&key), &value);
-    return rc == 0 ? decode_record(value, position, out) : rc;
-}
-
-int cb_journal_reader_next(struct cb_journal_reader *reader, struct cb_journal_record *out) {
-    struct cb_str key, value;
-    int rc;
-    if (reader->started) {
-        rc = cb_db_next(reader->cursor, &key, &value);
-    } else {
-        struct cb_key from = cb_key_position(reader->next);
-        rc = cb_db_seek(reader->cursor, cb_key_str(&from), &key, &value);
-        reader->started = true;
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    if (key.len != 8 || cb_be64_get((const uint8_t *)key.p) != reader->next) {
-        cb_log(CB_LOG_ERROR, "journal_gap", "expected=%llu", (unsigned long long)reader->next);
-        return CB_ECORRUPT;
-    }
-    rc = decode_record(value, reader->next, out);
-    reader->next += rc == 0;
-    return rc;
-}
-
-void cb_journal_reader_close(struct cb_journal_reader **reader) {
-    if (!*reader) {
-        return;
-    }
-    cb_db_cursor_close(&(*reader)->cursor);
-    cb_db_abort(&(*reader)->txn);
-    free(*reader);
-    *reader = NULL;
+void cb_journal_group_limit(struct cb_journal *journal, uint32_t frames) {
+    cb_packer_limit(journal->packer, frames);
 }
 
 int cb_journal_oldest(struct cb_journal *journal, uint64_t *position) {
@@ -516,7 +423,7 @@ int cb_journal_oldest(struct cb_journal *journal, uint64_t *position) {
     rc = cb_db_cursor_open(txn, journal->records, &cursor);
     if (rc == 0) {
         *position = 1;
-        rc = seek_first(cursor, position);
+        rc = cb_journal_seek_first(cursor, position);
         cb_db_cursor_close(&cursor);
     }
     cb_db_abort(&txn);
@@ -529,11 +436,10 @@ int cb_journal_time_at(struct cb_journal *journal, uint64_t position, int64_t *m
     if (rc != 0) {
         return rc;
     }
-    struct cb_key key = cb_key_position(position);
     struct cb_str value;
-    struct cb_journal_record record;
-    rc = cb_db_get(txn, journal->records, cb_key_str(&key), &value);
-    rc = rc == 0 ? cb_journal_record_decode(value, &record) : rc;
+    struct cb_record record;
+    rc = cb_journal_value(txn, journal->records, position, &value);
+    rc = rc == 0 ? cb_record_decode(value, &record) : rc;
     if (rc == 0) {
         *ms = record.journal_ms;
     }

@@ -3,10 +3,10 @@
  * FORMAT.md, "Journal".
  *
  * Positions are 1, 2, 3…; keys only ever grow, so an append never searches. Records go from the
- * front only (cb_journal_trim), and the newest never does. Each record carries a CRC-32C, since
- * LMDB 0.9 has no page checksums. One writer at a time: a batch
- * belongs to its thread, and the next one waits for its end; any number of readers, each with its
- * own cb_journal_reader. */
+ * front only (cb_journal_trim), and the newest never does. They are packed in groups (record.h),
+ * and go by whole groups. Each record carries a CRC-32C, since LMDB 0.9 has no page checksums. One
+ * writer at a time: a batch belongs to its thread, and the next one waits for its end; any number
+ * of readers, each with its own cb_journal_reader. */
 #ifndef CB_STORE_JOURNAL_H
 #define CB_STORE_JOURNAL_H
 
@@ -16,7 +16,7 @@
 #include "proto/buf.h"
 #include "proto/err.h"
 
-enum { CB_JOURNAL_VERSION = 1, CB_JOURNAL_RECORD_HEAD = 16 };
+enum { CB_JOURNAL_RECORD_HEAD = 16 }; /* bytes that a frame counts more than it has */
 
 struct cb_db;
 struct cb_journal;
@@ -25,6 +25,7 @@ struct cb_journal_record {
     uint64_t position;
     int64_t journal_ms; /* journal time of the append: see journal_time.h */
     struct cb_str frame;
+    size_t read_bytes; /* of frames that were unpacked to read it, its own at least */
 };
 
 /* Opens (or makes) DIR/journal. Errors: those of cb_db_open, CB_EVERSION. */
@@ -49,16 +50,23 @@ CB_MUST_USE int cb_journal_admit(struct cb_journal *journal, uint64_t sender, ui
  * abort the batch. */
 CB_MUST_USE int cb_journal_append(struct cb_journal *journal, struct cb_str frame,
                                   uint64_t *position);
-/* Deletes records from the front that stand before position `before`, up to about bytes_max of them
- * (at least one), in this batch. The newest record always stays: it tells the position. *left says
- * that more could go. Errors: CB_EFULL, CB_EIO; then abort the batch. */
-CB_MUST_USE int cb_journal_trim(struct cb_journal *journal, uint64_t before, uint64_t bytes_max,
+/* Deletes records from the front that stand before position *before, up to about bytes_max of them
+ * (at least one group), in this batch. *before goes back to the beginning of its group: what stands
+ * there stays whole. The newest record always stays: it tells the position. *left says that more
+ * could go. Errors: CB_EFULL, CB_EIO; then abort the batch. */
+CB_MUST_USE int cb_journal_trim(struct cb_journal *journal, uint64_t *before, uint64_t bytes_max,
                                 bool *left);
-/* Puts a frame of the same length in the place of the one at a position, as appended at the same
- * time; for what an erasure takes out of it. Within a batch. Errors: CB_ENOENT, CB_EINVAL (another
- * length), CB_EFULL, CB_EIO, CB_ENOMEM; after CB_EFULL and CB_EIO abort the batch. */
-CB_MUST_USE int cb_journal_replace(struct cb_journal *journal, uint64_t position,
-                                   struct cb_str frame);
+/* A frame of the journal, which may be changed in place but not in length; *changed says so.
+ * Errors: its own. */
+typedef int cb_journal_edit_fn(void *user, uint64_t position, char *frame, size_t len,
+                               bool *changed);
+/* Gives each frame of the group that has a position, in order, and puts those records that changed
+ * in the place of what they were, as appended at the same time; for what an erasure takes out of
+ * them. *behind is the first position behind the group. Within a batch. Errors: CB_ENOENT,
+ * CB_ECORRUPT, CB_EVERSION, CB_ENOMEM, those of each; CB_EFULL and CB_EIO, after which the batch is
+ * to be aborted. */
+CB_MUST_USE int cb_journal_edit(struct cb_journal *journal, uint64_t position,
+                                cb_journal_edit_fn *each, void *user, uint64_t *behind);
 /* Ends the batch on disk. After an error nothing of it is there. */
 CB_MUST_USE int cb_journal_commit(struct cb_journal *journal);
 void cb_journal_abort(struct cb_journal *journal);
@@ -69,7 +77,8 @@ uint64_t cb_journal_head(const struct cb_journal *journal);
 uint64_t cb_journal_first(const struct cb_journal *journal);
 /* Bytes of the map in use: as measured last, about a second ago. Any thread. */
 uint64_t cb_journal_used_bytes(const struct cb_journal *journal);
-/* Bytes of the records appended since it was opened, those of the batch at hand too. Any thread. */
+/* What the fold has to go through: frames appended since it was opened, those of the batch at hand
+ * too, each its own bytes (not those on disk) and CB_JOURNAL_RECORD_HEAD. Any thread. */
 uint64_t cb_journal_appended_bytes(const struct cb_journal *journal);
 /* Whether there is room under the quota of 90 % of the map, and the last commit did not fail. The
  * latter only for two seconds: who is told that there is no room may send nothing that would show
@@ -82,13 +91,14 @@ struct cb_journal_reader;
  * behind it (trimmed), CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_journal_reader_open(struct cb_journal *journal, uint64_t from,
                                        struct cb_journal_reader **out);
-/* The next record; out->frame lives until the reader is closed. Errors: CB_ENOENT at the end,
- * CB_ECORRUPT when the record fails its CRC or its position is not the next, CB_EVERSION, CB_EIO.
- */
+/* The next record; out->frame lives until the reader's next call. Errors: CB_ENOENT at the end,
+ * CB_ECORRUPT when the record fails its CRC, does not unpack, or its position is not the next;
+ * CB_EVERSION, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_journal_reader_next(struct cb_journal_reader *reader,
                                        struct cb_journal_record *out);
-/* The record at a position of the reader's snapshot, wherever the reader stands. out->frame as
- * above. Errors: CB_ENOENT when it is not there; others as above. */
+/* The record at a position of the reader's snapshot, wherever the reader stands: what stands before
+ * it in its group is unpacked, unless the reader has just read there. out->frame as above. Errors:
+ * CB_ENOENT when it is not there; others as above. */
 CB_MUST_USE int cb_journal_reader_get(struct cb_journal_reader *reader, uint64_t position,
                                       struct cb_journal_record *out);
 void cb_journal_reader_close(struct cb_journal_reader **reader);
@@ -99,7 +109,10 @@ CB_MUST_USE int cb_journal_oldest(struct cb_journal *journal, uint64_t *position
  * CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_journal_time_at(struct cb_journal *journal, uint64_t position, int64_t *ms);
 
-/* A record's bytes, for tests of the decoder. Errors: CB_EMALFORMED, CB_EVERSION, CB_ECORRUPT. */
-CB_MUST_USE int cb_journal_record_decode(struct cb_str value, struct cb_journal_record *out);
+/* Where the group of the record at a position begins. Errors: CB_ENOENT, CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_journal_group_start(struct cb_journal *journal, uint64_t position,
+                                       uint64_t *start);
+/* How many frames a group takes from the next one on, 1 to CB_RECORD_GROUP_FRAMES. For tests. */
+void cb_journal_group_limit(struct cb_journal *journal, uint32_t frames);
 
 #endif

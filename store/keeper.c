@@ -92,6 +92,9 @@ int cb_keep_wanted(const struct cb_keep_rule *rule, struct cb_journal *journal, 
         by_size = by_size < head ? by_size : head;
         *before = by_size > *before ? by_size : *before;
     }
+    if (rc == 0 && *before > first) {
+        rc = cb_journal_group_start(journal, *before, before);
+    }
     return rc;
 }
 
@@ -139,9 +142,10 @@ static int trim_behind_base(struct cb_keeper *keeper, uint64_t before) {
     if (rc == 0) {
         cb_metric_set(CB_METRIC_BASE_POSITION, (int64_t)base.position);
         before = before < base.position + 1 ? before : base.position + 1;
-        if (before > cb_journal_first(keeper->journal)) {
-            trim(keeper, before);
-        }
+        rc = cb_journal_group_start(keeper->journal, before, &before);
+    }
+    if (rc == 0 && before > cb_journal_first(keeper->journal)) {
+        trim(keeper, before);
     }
     return rc;
 }

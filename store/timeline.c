@@ -119,7 +119,8 @@ static int walk_record(struct walk *walk, uint64_t position) {
     if (rc != 0) {
         return rc;
     }
-    walk->bytes_left -= record.frame.len < walk->bytes_left ? record.frame.len : walk->bytes_left;
+    /* What its group has before it costs as well: a small record far from others is not cheap. */
+    walk->bytes_left -= record.read_bytes < walk->bytes_left ? record.read_bytes : walk->bytes_left;
     rc = cb_frame_decode(record.frame.p, record.frame.len, &walk->frame);
     if (rc != 0) {
         return rc == CB_EVERSION ? rc : CB_ECORRUPT;

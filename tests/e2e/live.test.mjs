@@ -3,7 +3,18 @@
 // gaps and where they are exported, clients that do not read, and how streams end.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { api, apiJson, envelope, event, hex, post, request, until, write } from "../lib/client.mjs";
+import {
+  api,
+  apiJson,
+  envelope,
+  event,
+  hex,
+  noise,
+  post,
+  request,
+  until,
+  write,
+} from "../lib/client.mjs";
 import { watch } from "../lib/live.mjs";
 import { start } from "../lib/server.mjs";
 import { open } from "../lib/wire.mjs";
@@ -228,11 +239,15 @@ test("what was never there or is not kept is said", async (t) => {
   await until(() => unknown.rows().length === 1, "it goes on");
 
   const [first] = await exported(server);
-  const page = `https://shop.example/${"y".repeat(1900)}`;
   await until(
     async () => {
-      const events = Array.from({ length: 25 }, (_, n) => event(n + 1, "onClick", { page }));
-      for (let i = 0; i < 20; i++) await send(server, envelope(events));
+      for (let i = 0; i < 20; i++) {
+        const props = () => ({ a: noise(1000), b: noise(900) });
+        const events = Array.from({ length: 25 }, (_, n) =>
+          event(n + 1, "onClick", { props: props() }),
+        );
+        await send(server, envelope(events));
+      }
       return (await exported(server, { query: "?limit=1" }))[0].position > first.position;
     },
     "the first event is trimmed",

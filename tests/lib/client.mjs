@@ -8,6 +8,9 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
 export const hex = (bytes) => randomBytes(bytes).toString("hex");
 
+/** n characters of which little can be packed: as many bytes on disk, nearly. */
+export const noise = (n) => randomBytes(n).toString("base64").slice(0, n);
+
 /**
  * A request. Resolves to {status, headers, text, json()}; rejects when the connection breaks, and when the answer is not one
  * that openapi.json describes, unless the service is another one (`undescribed`).

@@ -3,7 +3,7 @@
 // says it has. Whatever broke in between: what was answered 2xx is counted exactly once, and nothing else is counted
 // but what was sent.
 import assert from "node:assert/strict";
-import { api, apiJson, balanced, hex, post, request, until } from "./client.mjs";
+import { api, apiJson, balanced, hex, noise, post, request, until } from "./client.mjs";
 
 const NAMES = ["onWebChatLoaded", "onClick", "onMaximize", "message", "page", "cart.filled"];
 const DAY_MS = 24 * 3600 * 1000;
@@ -134,6 +134,8 @@ export class Oracle {
         event.name = "set";
         Object.assign(more, { key: "name", value: `v${p.seq}` });
         event.value = more.value;
+      } else if (this.trimmed) {
+        more.props = { noise: noise(800) }; // the journal fills although it is packed
       }
       event.wire = { seq: event.seq, name: event.name, ...more };
       open.push(event);

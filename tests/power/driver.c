@@ -36,6 +36,7 @@ enum {
     LARGE_EVENTS = 400,
     TRIM_BATCHES = 20, /* from one base to the next */
     TRIM_BYTES = 8192, /* of records that go in one commit */
+    GROUP_FRAMES_MAX = 12,
 };
 
 static const char *const sites[] = {"demo", "shop", "blog"};
@@ -236,11 +237,11 @@ static void trim(struct driver *driver) {
     must(cb_base_make(driver->dir, POWER_MAP_BYTES, driver->views, NULL, &base), "base");
     while (left) {
         begin(driver);
-        must(cb_journal_trim(driver->journal, base.position + 1, TRIM_BYTES, &left), "trim");
+        uint64_t gone = base.position + 1;
+        must(cb_journal_trim(driver->journal, &gone, TRIM_BYTES, &left), "trim");
         frame(driver);
         if (!left) {
-            must(cb_trim_encode(base.position + 1, cb_journal_head(driver->journal) + 1,
-                                next_frame(driver)),
+            must(cb_trim_encode(gone, cb_journal_head(driver->journal) + 1, next_frame(driver)),
                  "trim frame");
             append(driver);
         }
@@ -282,6 +283,7 @@ static void open_store(struct driver *driver) {
     char *sentence = NULL;
     must(cb_folder_open(driver->dir, &lock_fd, &sentence), "folder");
     must(cb_journal_open(driver->dir, POWER_MAP_BYTES, &driver->journal), "journal");
+    cb_journal_group_limit(driver->journal, 1 + (uint32_t)draw(driver, GROUP_FRAMES_MAX));
     must(cb_views_open(driver->dir, POWER_MAP_BYTES, &driver->views), "views");
     must(cb_overlay_create(1 << 20, &driver->overlay), "overlay");
     must(cb_fold_create(driver->journal, driver->views, driver->overlay, &driver->fold), "fold");

@@ -395,7 +395,8 @@ static bool learn_views(struct oracle *oracle, const char *scratch, struct verdi
     bool good = rc == 0;
     for (uint64_t position = 1; good && position <= oracle->n_sent; position++) {
         struct sent *sent = &oracle->sent[position];
-        const struct cb_journal_record record = {position, sent->journal_ms, sent->frame};
+        const struct cb_journal_record record = {
+            .position = position, .journal_ms = sent->journal_ms, .frame = sent->frame};
         uint64_t n_events = 0;
         rc = cb_views_begin(views);
         rc = rc == 0 ? cb_fold_record(views, &record, &n_events) : rc;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { apiJson, balanced, envelope, event, hex, post, request, until } from "../lib/client.mjs";
+import { apiJson, balanced, envelope, event, noise, post, request, until } from "../lib/client.mjs";
 import { startServe, temporaryFolder } from "../lib/server.mjs";
 
 const SMALL = ["--map", "16M", "--ack-timeout", "500", "--body", "512K"];
@@ -69,7 +69,6 @@ async function unready(server) {
 
 const mapFull = (server) => server.stderr().includes("MDB_MAP_FULL");
 
-const bulk = (n, page) => Array.from({ length: n }, (_, i) => event(i + 1, "bulk", { page }));
 const visit = (more) => envelope([event(1, "bulk", { page: undefined }), ...more]);
 
 /** Each kind of load fills one of the two first. make: the envelopes of a request. */
@@ -78,15 +77,26 @@ const loads = {
   "the journal, by frames of half a page": {
     full: "journal",
     make: () => [
-      envelope([event(1, "bulk", { page: undefined, props: { a: hex(500), b: hex(500) } })], {
-        visitor: "22".repeat(16),
-      }),
+      envelope(
+        [
+          event(1, "bulk", {
+            page: undefined,
+            props: { a: noise(1000), b: noise(1000), c: noise(1000) },
+          }),
+        ],
+        { visitor: "22".repeat(16) },
+      ),
     ],
   },
   "the journal, by large frames": {
     full: "journal",
     make: () => [
-      envelope(bulk(200, `https://shop.example/${hex(450)}`), { visitor: "11".repeat(16) }),
+      envelope(
+        Array.from({ length: 200 }, (_, i) =>
+          event(i + 1, "bulk", { page: undefined, props: { a: noise(600) } }),
+        ),
+        { visitor: "11".repeat(16) },
+      ),
     ],
   },
   // Visitors that come once and leave their notes take more of the views than of the journal.

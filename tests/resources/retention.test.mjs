@@ -34,6 +34,9 @@ async function pour(server, enough = Infinity) {
         assert.match(answer.headers["retry-after"], /^[0-9]+$/);
         busy++;
         if (enough === Infinity) refused++;
+        // Refused for want of time, not of room: it goes on.
+        const slow = refused >= 8 && (await request(`${server.ingest}/readyz`)).status === 200;
+        if (slow) refused = 0;
       }
     }
   };
@@ -75,7 +78,7 @@ test("a full map is free again once the oldest may go", async (t) => {
   const resumed_ms = await resumes(freed, 20000);
   assert.equal((await request(`${freed.ingest}/readyz`)).status, 200);
   const more = await pour(freed, 20000);
-  const after = await counted(freed, acked + more.acked);
+  const after = await counted(freed, before.counted + more.acked);
   assert.ok(after.counted >= before.counted + more.acked);
   await freed.stop();
   await sound(dir);

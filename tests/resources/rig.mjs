@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envelope, event, hex, post, until } from "../lib/client.mjs";
+import { envelope, event, noise, post, until } from "../lib/client.mjs";
 import { startServe, temporaryFolder } from "../lib/server.mjs";
 
 /** Within this time after a fault is over, beacons are taken again, without a restart. */
@@ -118,11 +118,12 @@ export function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** An envelope of n events with long pages: much of the disk for little work. */
+/** An envelope of n events with long props that do not pack: much of the disk for little work. */
 export function bulky(n, more = {}) {
-  const page = `https://shop.example/${hex(450)}`;
   return envelope(
-    Array.from({ length: n }, (_, i) => event(i + 1, "bulk", { page })),
+    Array.from({ length: n }, (_, i) =>
+      event(i + 1, "bulk", { page: undefined, props: { a: noise(600) } }),
+    ),
     more,
   );
 }

@@ -8,6 +8,7 @@
 
 #include "proto/frame_mask.h"
 #include "store/base.h"
+#include "store/db.h"
 #include "store/eraser.h"
 #include "store/folder.h"
 #include "store/rows.h"
@@ -89,14 +90,91 @@ static unsigned look_for(const char *dir, const void *bytes, size_t len) {
     return n;
 }
 
-/* How often anything of visitor 0's lies there. */
+static unsigned look_at(struct cb_str frame, const void *bytes, size_t len) {
+    unsigned n = 0;
+    for (const char *at = frame.p, *end = frame.p + frame.len;
+         (at = memmem(at, (size_t)(end - at), bytes, len)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+/* How often anything of visitor 0's lies there: as it is, or in what records unpack to. */
 static unsigned traces(struct rig *rig) {
     uint8_t key[CB_VISITOR_BYTES];
     char hex[2 * CB_VISITOR_BYTES + 1];
+    struct cb_journal_reader *reader;
+    struct cb_journal_record record;
     key_of(0, key);
     cb_hex_encode(key, sizeof(key), hex);
-    return look_for(rig->dir, key, sizeof(key)) + look_for(rig->dir, hex, 2 * CB_VISITOR_BYTES) +
-           look_for(rig->dir, SECRET, 15) + look_for(rig->dir, "secretova", 9);
+    unsigned n = look_for(rig->dir, key, sizeof(key)) +
+                 look_for(rig->dir, hex, 2 * CB_VISITOR_BYTES) + look_for(rig->dir, SECRET, 15) +
+                 look_for(rig->dir, "secretova", 9);
+    int rc = cb_journal_reader_open(rig->journal, cb_journal_first(rig->journal), &reader);
+    assert_int_equal(rc, 0);
+    while ((rc = cb_journal_reader_next(reader, &record)) == 0) {
+        n += look_at(record.frame, key, sizeof(key)) + look_at(record.frame, SECRET, 15) +
+             look_at(record.frame, "secretova", 9);
+    }
+    assert_int_equal(rc, CB_ENOENT);
+    cb_journal_reader_close(&reader);
+    return n;
+}
+
+/* ---- what records were, packed ---- */
+
+enum { VALUES = 400, PACKED_FROM = 19, PACKED_MIN = 24 };
+
+static char *were[VALUES]; /* by position */
+static size_t value_lens[VALUES];
+
+static struct cb_str packed_of(unsigned position) {
+    return (struct cb_str){were[position] + PACKED_FROM, value_lens[position] - PACKED_FROM};
+}
+
+static unsigned each_value(struct rig *rig,
+                           unsigned (*each)(struct rig *, unsigned, struct cb_str)) {
+    struct cb_db_txn *txn;
+    unsigned table, n = 0;
+    assert_int_equal(cb_db_begin(cb_journal_db(rig->journal), false, &txn), 0);
+    assert_int_equal(cb_db_table(txn, "records", false, &table), 0);
+    for (uint64_t position = 1; position <= cb_journal_head(rig->journal); position++) {
+        struct cb_key key = cb_key_position(position);
+        struct cb_str value;
+        assert_true(position < VALUES);
+        assert_int_equal(cb_db_get(txn, table, cb_key_str(&key), &value), 0);
+        n += each(rig, (unsigned)position, value);
+    }
+    cb_db_abort(&txn);
+    return n;
+}
+
+static unsigned keep_value(struct rig *rig, unsigned position, struct cb_str value) {
+    (void)rig;
+    were[position] = malloc(value.len);
+    assert_non_null(were[position]);
+    memcpy(were[position], value.p, value.len);
+    value_lens[position] = value.len;
+    return 1;
+}
+
+/* Of records that were rewritten, long enough not to be there by chance. */
+static unsigned changed(struct rig *rig, unsigned position, struct cb_str value) {
+    (void)rig;
+    return were[position] && value_lens[position] >= PACKED_FROM + PACKED_MIN &&
+           (value.len != value_lens[position] || memcmp(value.p, were[position], value.len) != 0);
+}
+
+static unsigned changed_and_left(struct rig *rig, unsigned position, struct cb_str value) {
+    return changed(rig, position, value) &&
+           look_for(rig->dir, packed_of(position).p, packed_of(position).len) > 0;
+}
+
+static void forget_values(void) {
+    for (unsigned i = 0; i < VALUES; i++) {
+        free(were[i]);
+        were[i] = NULL;
+    }
 }
 
 /* ---- what must not move ---- */
@@ -300,7 +378,12 @@ static void test_erased(void **state) {
     assert_int_equal(listed(rig, "somebody") + listed(rig, "another"), 1);
     struct cb_erasure erasure = erasure_of(rig, 0);
     assert_true(!erasure.swept && erasure.swept_ms == 0);
+    each_value(rig, keep_value);
+    assert_true(look_for(rig->dir, packed_of(20).p, packed_of(20).len) > 0);
     sweep(rig);
+    assert_true(each_value(rig, changed) > 50);
+    assert_int_equal(each_value(rig, changed_and_left), 0);
+    forget_values();
     erasure = erasure_of(rig, 0);
     assert_true(erasure.swept && erasure.swept_ms > 0);
     assert_int_equal(traces(rig), 0);
@@ -367,9 +450,9 @@ static void trim(struct rig *rig, uint64_t before) {
     bool left;
     assert_int_equal(cb_base_make(rig->dir, RIG_MAP_BYTES, rig->views, NULL, &base), 0);
     cb_buf_init(&frame, 4096);
-    assert_int_equal(cb_trim_encode(before, 1, &frame), 0);
     assert_int_equal(cb_journal_begin(rig->journal), 0);
-    assert_int_equal(cb_journal_trim(rig->journal, before, 1 << 30, &left), 0);
+    assert_int_equal(cb_journal_trim(rig->journal, &before, 1 << 30, &left), 0);
+    assert_int_equal(cb_trim_encode(before, 1, &frame), 0);
     assert_int_equal(
         cb_journal_append(rig->journal, (struct cb_str){frame.data, frame.len}, &position), 0);
     assert_int_equal(cb_journal_commit(rig->journal), 0);
@@ -395,12 +478,26 @@ static void test_trimmed(void **state) {
     assert_int_equal(traces(rig), 0);
 }
 
+struct half {
+    struct cb_mask mask;
+    struct cb_frame frame;
+    unsigned masked;
+};
+
+static int mask_some(void *user, uint64_t position, char *frame, size_t len, bool *changed) {
+    struct half *half = user;
+    if (position < 100 || position >= 140) {
+        return 0;
+    }
+    int rc = cb_frame_mask(frame, len, &half->frame, &half->mask, changed);
+    half->masked += *changed;
+    return rc;
+}
+
 /* A store that was killed while it rewrote: the views come from the base, and the sweep goes on. */
 static void test_half_rewritten(void **state) {
     struct rig *rig = *state;
     static struct numbers before, after;
-    static struct cb_frame frame;
-    static char copy[CB_FRAME_MAX];
     struct cb_base base;
     fill(rig);
     read_numbers(rig, &before);
@@ -411,21 +508,14 @@ static void test_half_rewritten(void **state) {
     struct cb_mask mask = {.site = CB_STR("demo")};
     memcpy(mask.tag, erasure.tag, sizeof(mask.tag));
     memcpy(mask.pseudonym, erasure.pseudonym, sizeof(mask.pseudonym));
+    static struct half half;
+    half.mask = mask;
     assert_int_equal(cb_journal_begin(rig->journal), 0);
-    for (uint64_t position = 100; position < 140; position++) {
-        struct cb_journal_reader *reader;
-        struct cb_journal_record record;
-        bool changed;
-        assert_int_equal(cb_journal_reader_open(rig->journal, position, &reader), 0);
-        assert_int_equal(cb_journal_reader_next(reader, &record), 0);
-        memcpy(copy, record.frame.p, record.frame.len);
-        size_t len = record.frame.len;
-        cb_journal_reader_close(&reader);
-        assert_int_equal(cb_frame_mask(copy, len, &frame, &mask, &changed), 0);
-        assert_int_equal(cb_journal_replace(rig->journal, position, (struct cb_str){copy, len}), 0);
-        assert_int_equal(cb_journal_replace(rig->journal, position, (struct cb_str){copy, len - 1}),
-                         CB_EINVAL);
+    for (uint64_t position = 100, behind; position < 140; position = behind) {
+        assert_int_equal(cb_journal_edit(rig->journal, position, mask_some, &half, &behind), 0);
+        assert_true(behind > position);
     }
+    assert_in_range(half.masked, 5, 40);
     assert_int_equal(cb_journal_commit(rig->journal), 0);
     assert_int_equal(cb_folder_write_format(rig->dir), 0);
     assert_sound(rig);

@@ -24,8 +24,12 @@ static int64_t now_us(void) {
 
 static const struct cb_clock_ops fake_clock = {now_us, now_us};
 
+/* Of each journal that is filled: with 1 its front goes record by record. */
+static uint32_t group_frames = 1;
+
 /* n frames of one event each, every third of them a duplicate, one refused. */
 static void fill(struct rig *rig, uint64_t from_seq, uint64_t n) {
+    cb_journal_group_limit(rig->journal, group_frames);
     for (uint64_t seq = from_seq; seq < from_seq + n; seq++) {
         rig_add(rig, seq % 4 ? "demo" : "shop", (uint8_t)(1 + seq % 7), 1,
                 t0 + (int64_t)seq * 60000, seq > 1 ? seq - seq % 3 % 2 : 1, "onClick");
@@ -44,9 +48,9 @@ static void trim(struct rig *rig, uint64_t before, bool *left) {
     struct cb_buf frame;
     uint64_t position;
     cb_buf_init(&frame, 4096);
-    assert_int_equal(cb_trim_encode(before, 1, &frame), 0);
     assert_int_equal(cb_journal_begin(rig->journal), 0);
-    assert_int_equal(cb_journal_trim(rig->journal, before, 1 << 20, left), 0);
+    assert_int_equal(cb_journal_trim(rig->journal, &before, 1 << 20, left), 0);
+    assert_int_equal(cb_trim_encode(before, 1, &frame), 0);
     assert_int_equal(
         cb_journal_append(rig->journal, (struct cb_str){frame.data, frame.len}, &position), 0);
     assert_int_equal(cb_journal_commit(rig->journal), 0);
@@ -107,22 +111,22 @@ static void test_front_goes(void **state) {
     struct rig *rig = *state;
     struct cb_journal_reader *reader;
     struct cb_journal_record record;
-    uint64_t oldest;
+    uint64_t oldest, before = 50;
     bool left;
     fill(rig, 1, 100);
     uint64_t head = cb_journal_head(rig->journal);
     assert_int_equal(cb_journal_first(rig->journal), 1);
     /* Aborted: nothing happened. */
     assert_int_equal(cb_journal_begin(rig->journal), 0);
-    assert_int_equal(cb_journal_trim(rig->journal, 50, 1 << 20, &left), 0);
+    assert_int_equal(cb_journal_trim(rig->journal, &before, 1 << 20, &left), 0);
     cb_journal_abort(rig->journal);
     assert_int_equal(cb_journal_first(rig->journal), 1);
-    /* In steps: at least one record a step. */
+    /* In steps: at least one group a step; the first has what the rig began with. */
     assert_int_equal(cb_journal_begin(rig->journal), 0);
-    assert_int_equal(cb_journal_trim(rig->journal, 50, 0, &left), 0);
+    assert_int_equal(cb_journal_trim(rig->journal, &before, 0, &left), 0);
     assert_true(left);
     assert_int_equal(cb_journal_commit(rig->journal), 0);
-    assert_int_equal(cb_journal_first(rig->journal), 2);
+    assert_int_equal(cb_journal_first(rig->journal), 3);
     trim(rig, 50, &left);
     assert_false(left);
     assert_int_equal(cb_journal_first(rig->journal), 50);
@@ -147,15 +151,16 @@ static void test_front_goes(void **state) {
 static void test_room_comes_back(void **state) {
     struct rig *rig = *state;
     static const size_t len = 400 * 1024;
-    char *bytes = calloc(1, len);
+    char *bytes = malloc(len);
     assert_non_null(bytes);
+    randombytes_buf(bytes, len); /* it does not pack */
     uint64_t position, most = 0;
     bool left;
     for (unsigned i = 0; i < 640; i++) { /* 250 MiB through a map of 64 */
         assert_int_equal(cb_journal_begin(rig->journal), 0);
         uint64_t head = cb_journal_head(rig->journal);
-        assert_int_equal(cb_journal_trim(rig->journal, head > 20 ? head - 20 : 0, 2 * len, &left),
-                         0);
+        uint64_t before = head > 20 ? head - 20 : 0;
+        assert_int_equal(cb_journal_trim(rig->journal, &before, 2 * len, &left), 0);
         assert_int_equal(cb_journal_append(rig->journal, (struct cb_str){bytes, len}, &position),
                          0);
         assert_int_equal(cb_journal_commit(rig->journal), 0);
@@ -203,6 +208,51 @@ static void test_rebuild_from_base(void **state) {
     rig_open(rig);
     assert_int_equal(rig_books(rig, "shop").received, shop.received + 3);
     assert_int_equal(rig_books(rig, "demo").received, demo.received + 7 + 2);
+}
+
+/* The front goes by whole groups: what is kept of one can be read. */
+static void test_front_goes_by_groups(void **state) {
+    struct rig *rig = *state;
+    char out[8192];
+    struct cb_base base;
+    struct cb_books before, after;
+    uint64_t start;
+    bool left;
+    assert_int_equal(cb_folder_write_format(rig->dir), 0);
+    group_frames = 8;
+    fill(rig, 1, 60); /* groups begin at 1, 9, 17 … */
+    assert_int_equal(cb_journal_begin(rig->journal), 0);
+    uint64_t gone = 8;
+    assert_int_equal(cb_journal_trim(rig->journal, &gone, 1 << 20, &left), 0);
+    assert_int_equal(gone, 1);
+    gone = 40;
+    assert_int_equal(cb_journal_trim(rig->journal, &gone, 0, &left), 0); /* a step is a group */
+    assert_true(left && gone == 33);
+    cb_journal_abort(rig->journal);
+    assert_int_equal(cb_base_make(rig->dir, RIG_MAP_BYTES, rig->views, NULL, &base), 0);
+    trim(rig, 40, &left);
+    assert_false(left);
+    assert_int_equal(cb_journal_first(rig->journal), 33);
+    assert_int_equal(cb_journal_group_start(rig->journal, 40, &start), 0);
+    assert_int_equal(start, 33);
+    assert_int_equal(cb_journal_group_start(rig->journal, 32, &start), CB_ENOENT);
+    fill(rig, 100, 20);
+    trim_behind_base(rig, &base);
+    assert_int_equal(cb_journal_group_start(rig->journal, base.position, &start), 0);
+    assert_int_equal(cb_journal_first(rig->journal), start);
+    assert_true(start < base.position && start > 60);
+    fill(rig, 200, 10);
+    before = rig_books(rig, "demo");
+    rig_close(rig);
+    assert_int_equal(run(cb_verify, rig, "", out, sizeof(out)), 0);
+    assert_int_equal(run(cb_rebuild, rig, "", out, sizeof(out)), 0);
+    assert_says(out, "identical: ");
+    remove_views(rig);
+    assert_int_equal(renew(rig), 0);
+    rig_open(rig);
+    after = rig_books(rig, "demo");
+    assert_memory_equal(&after, &before, sizeof(after));
+    group_frames = 1;
 }
 
 /* Views that cannot be folded on: gone, behind the journal's beginning, of an older version. */
@@ -417,6 +467,7 @@ static void test_verdicts_go(void **state) {
     cb_clock_replace(&fake_clock);
     rig_open(rig);
     assert_int_equal(cb_folder_write_format(rig->dir), 0);
+    cb_journal_group_limit(rig->journal, 1);
     for (unsigned i = 0; i < 1200; i++) { /* more than a step deletes */
         rig_add(rig, "demo", 1, 1, t0, 1, "onClick");
         rig_seal(rig);
@@ -478,9 +529,11 @@ static void test_wanted_by_age(void **state) {
 static void test_wanted_by_size(void **state) {
     struct rig *rig = *state;
     uint64_t before;
-    char bytes[8000] = "";
+    char bytes[8000];
     uint64_t position;
+    cb_journal_group_limit(rig->journal, 1);
     for (unsigned i = 0; i < 200; i++) {
+        randombytes_buf(bytes, sizeof(bytes));
         assert_int_equal(cb_journal_begin(rig->journal), 0);
         assert_int_equal(
             cb_journal_append(rig->journal, (struct cb_str){bytes, sizeof(bytes)}, &position), 0);
@@ -517,12 +570,19 @@ static void test_trim_frame(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_front_goes),        RIG_TEST(test_room_comes_back),
-        RIG_TEST(test_rebuild_from_base), RIG_TEST(test_start_without_views),
-        RIG_TEST(test_base_damage),       RIG_TEST(test_base_stops),
-        RIG_TEST(test_backup_of_trimmed), RIG_TEST(test_hold),
-        RIG_TEST(test_verdicts_go),       RIG_TEST(test_wanted_by_age),
-        RIG_TEST(test_wanted_by_size),    cmocka_unit_test(test_trim_frame),
+        RIG_TEST(test_front_goes),
+        RIG_TEST(test_room_comes_back),
+        RIG_TEST(test_front_goes_by_groups),
+        RIG_TEST(test_rebuild_from_base),
+        RIG_TEST(test_start_without_views),
+        RIG_TEST(test_base_damage),
+        RIG_TEST(test_base_stops),
+        RIG_TEST(test_backup_of_trimmed),
+        RIG_TEST(test_hold),
+        RIG_TEST(test_verdicts_go),
+        RIG_TEST(test_wanted_by_age),
+        RIG_TEST(test_wanted_by_size),
+        cmocka_unit_test(test_trim_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,19 +87,19 @@ static void test_damage(void **state) {
     static uint8_t bytes[1 << 20];
     ssize_t len = read(fd, bytes, sizeof(bytes));
     assert_true(len > 0);
-    /* Inside the newest copy of a record: behind its magic, version, checksum and time. */
+    /* Inside the newest copy of a record: behind its head. */
     uint8_t *record = NULL;
     for (ssize_t i = 0; i + 40 < len; i++) {
-        if (memcmp(bytes + i, "cbj\1", 4) == 0) {
+        if (memcmp(bytes + i, "cbj\2", 4) == 0) {
             record = bytes + i;
         }
     }
     assert_non_null(record);
-    record[30] ^= 0x10;
+    record[20] ^= 0x10;
     assert_int_equal(pwrite(fd, bytes, (size_t)len, 0), len);
     close(fd);
     assert_int_equal(run(cb_verify, rig, NULL, NULL, out, sizeof(out)), CB_ECORRUPT);
-    record[30] ^= 0x10;
+    record[20] ^= 0x10;
     fd = open(path, O_RDWR);
     assert_int_equal(pwrite(fd, bytes, (size_t)len, 0), len);
     close(fd);
