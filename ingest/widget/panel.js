@@ -249,7 +249,9 @@ export function createPanel(actions) {
     actions.write();
   });
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // 229: Safari's Enter that ends a composition says that it is none.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229)
+      return;
     event.preventDefault();
     write.requestSubmit();
   });

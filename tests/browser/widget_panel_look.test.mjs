@@ -93,7 +93,7 @@ test("a site's colour is used, and what stands on it can be read", async (t) => 
 test("settings of the wrong kind are as if they were not there", async (t) => {
   const boot = {
     position: "middle",
-    colour: "red; background: url(//evil.example)",
+    colour: "red",
     form: [null, 1, { field: "__proto__" }, { field: "constructor" }, "name"],
     texts: { l1: { title: 7, welcome: ["x"] }, l2: "x" },
     l2_languages: { de: true },
@@ -104,6 +104,10 @@ test("settings of the wrong kind are as if they were not there", async (t) => {
   const page = await openPage(await newContext(t), fake.origin + "/");
   await page.locator(".launcher").click();
   await page.getByRole("dialog", { name: "Chat with us" }).waitFor();
+  assert.equal(
+    await page.locator("header").evaluate((header) => getComputedStyle(header).backgroundColor),
+    "rgb(15, 107, 99)",
+  );
   assert.equal(await corner(page), "bottom-right");
   assert.equal(await page.locator(".ask").isVisible(), false);
 });
@@ -188,6 +192,25 @@ test("which language: of the browser by l2_languages, else l1; the page's word g
   }
 });
 
+test("of two languages that are nearly the same each is had by its code, and l1 by what they share", async (t) => {
+  const texts = {
+    l1: { lang: "pt-PT", title: "Fale connosco" },
+    l2: { lang: "pt-BR", title: "Fale conosco" },
+  };
+  const fake = await startFake(t, { boot: { texts } });
+  const page = await openPage(await newContext(t), fake.origin + "/");
+  await page.evaluate(() => window.onWebChat.set("max", 1));
+  for (const [language, title] of [
+    ["pt-br", "Fale conosco"],
+    ["pt", "Fale connosco"],
+    ["pt-BR", "Fale conosco"],
+    ["pt-PT", "Fale connosco"],
+  ]) {
+    await page.evaluate((wanted) => window.onWebChat.set("language", wanted), language);
+    await page.getByRole("dialog", { name: title, exact: true }).waitFor();
+  }
+});
+
 test("words that the site leaves out are in its language where it is one of ours, else in English", async (t) => {
   const texts = {
     l1: { lang: "de", title: "Frag uns" },
@@ -251,8 +274,10 @@ test("the page's styles do not reach in, the widget's do not reach out, and noth
     await openPage(context, plain.origin + "/"),
   ];
   for (const p of [page, other]) await p.getByText("May we help?").waitFor();
-  const size = () =>
-    [document.documentElement.scrollWidth, document.documentElement.scrollHeight].join();
+  const size = () => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    return [scrollWidth, scrollHeight, document.body.getBoundingClientRect().height].join();
+  };
   const styles = (/** @type {import("playwright-core").Page} */ p) =>
     p.evaluate(() => {
       const { shadowRoot } = document.querySelector("[data-chatbeacon]");
@@ -303,22 +328,15 @@ test("a trigger that opens the chat takes no focus, and the visitor goes on typi
 });
 
 test("what a trigger says is added to the log after it came into sight, so that it is read out", async (t) => {
-  const head = `var attach = Element.prototype.attachShadow;
-    Element.prototype.attachShadow = function (init) {
-      var root = attach.call(this, init);
-      new MutationObserver(function (list) {
-        list.forEach(function (m) {
-          if (m.target.role === "log") m.addedNodes.forEach(function (node) {
-            if (/help/.test(node.textContent)) window.sightBefore = m.target.checkVisibility();
-          });
-        });
-      }).observe(root, { childList: true, subtree: true });
-      return root;
+  const head = `var append = Element.prototype.append;
+    Element.prototype.append = function () {
+      if (this.role === "log" && arguments[0] && /help/.test(arguments[0].textContent)) window.inSight = this.checkVisibility();
+      return append.apply(this, arguments);
     };`;
   const fake = await startFake(t, { head, boot: { triggers: [{ ...TRIGGER, message: "help?" }] } });
   const page = await openPage(await newContext(t), fake.origin + "/");
   await page.getByText("help?", { exact: true }).waitFor();
-  assert.equal(await page.evaluate(() => window.sightBefore), true);
+  assert.equal(await page.evaluate(() => window.inSight), true);
 });
 
 test("a message that could not be left can be tried again; only what is missing is sent", async (t) => {
@@ -449,7 +467,7 @@ test("at a zoom of 200 % everything is within reach", async (t) => {
   });
   const page = await openPage(context, fake.origin + "/");
   await page.locator(".launcher").click();
-  for (const part of [".close", "#notes", ".start", "#name"]) {
+  for (const part of [".panel", ".close", "#notes", ".start", "#name"]) {
     await page.locator(part).scrollIntoViewIfNeeded();
     const box = await page.locator(part).boundingBox();
     assert.ok(box.y >= 0 && box.y + box.height <= 360 && box.x + box.width <= 640, part);
