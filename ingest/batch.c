@@ -167,6 +167,7 @@ void cb_batch_close(struct cb_batch *b, struct cb_ticket *t, struct cb_batch_rep
     if (now || t->failed) {
         answer(b, t, !t->failed);
     } else if (t->loads > 1) {
+        cb_http_read(t->req);
         t->waiting = true;
         t->prev = b->last;
         t->next = NULL;

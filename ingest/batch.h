@@ -61,7 +61,7 @@ void cb_batch_reject(struct cb_batch *batch, struct cb_ticket *ticket,
 /* Makes the answer 503, whatever else becomes of what was added. */
 void cb_batch_fail(struct cb_ticket *ticket);
 /* Ends the adding: the request is answered with reply once all of it is acked; with now, at once.
- * reply->text is taken over. The ticket must not be used again. */
+ * reply->text is taken over. The ticket must not be used again, nor what the request says. */
 void cb_batch_close(struct cb_batch *batch, struct cb_ticket *ticket, struct cb_batch_reply *reply,
                     bool now);
 

@@ -22,15 +22,6 @@ enum member {
     MEMBER_EVENTS = 16,
 };
 
-static const struct {
-    const char *name;
-    unsigned member;
-} members[] = {{"site", MEMBER_SITE},
-               {"visitor", MEMBER_VISITOR},
-               {"producer", MEMBER_PRODUCER},
-               {"sent", MEMBER_SENT},
-               {"events", MEMBER_EVENTS}};
-
 static bool type_is(struct cb_str type, const char *name) {
     size_t len = strlen(name);
     return type.len == len && strncasecmp(type.p, name, len) == 0;
@@ -173,10 +164,20 @@ static bool take_document(struct cb_beacon *b, struct cb_value *out) {
 }
 
 static unsigned member_of(struct cb_str key) {
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (cb_str_is(key, members[i].name))
-            return members[i].member;
-    return 0;
+    switch (key.len) {
+    case 4:
+        return memcmp(key.p, "site", 4) == 0   ? MEMBER_SITE
+               : memcmp(key.p, "sent", 4) == 0 ? MEMBER_SENT
+                                               : 0;
+    case 6:
+        return memcmp(key.p, "events", 6) == 0 ? MEMBER_EVENTS : 0;
+    case 7:
+        return memcmp(key.p, "visitor", 7) == 0 ? MEMBER_VISITOR : 0;
+    case 8:
+        return memcmp(key.p, "producer", 8) == 0 ? MEMBER_PRODUCER : 0;
+    default:
+        return 0;
+    }
 }
 
 /* The members of an envelope. */

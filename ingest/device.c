@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "proto/hash.h"
+
 enum {
     LOOKED_AT_MAX = 512, /* bytes of a user agent; real ones are shorter */
     STATES_MAX = 1024,   /* of the automaton: the different beginnings of all tokens */
@@ -305,4 +307,21 @@ struct cb_device_verdict cb_device_of(struct cb_str user_agent) {
     else if (marks & DESKTOP)
         out.device = CB_DEVICE_DESKTOP;
     return out;
+}
+
+struct cb_device_verdict cb_device_recall(struct cb_device_kept *kept, struct cb_str user_agent) {
+    if (user_agent.len == 0 || user_agent.len > CB_DEVICE_KEPT_BYTES)
+        return cb_device_of(user_agent);
+    uint64_t hash = cb_hash_bytes(0, user_agent.p, user_agent.len);
+    struct cb_device_agent *a = &kept->agents[hash % CB_DEVICE_KEPT];
+    if (!cb_str_eq(user_agent, (struct cb_str){a->agent, a->len})) {
+        struct cb_device_verdict verdict = cb_device_of(user_agent);
+        a->len = (uint8_t)user_agent.len;
+        a->device = (uint8_t)verdict.device;
+        a->browser = (uint8_t)verdict.browser;
+        a->bot = verdict.bot;
+        memcpy(a->agent, user_agent.p, user_agent.len);
+    }
+    return (struct cb_device_verdict){(enum cb_device)a->device, (enum cb_browser)a->browser,
+                                      a->bot};
 }

@@ -110,8 +110,10 @@ static void charge_client(struct cb_worker *w, const struct cb_http_req *req, ui
     cb_limit_address_take(w->limit, &client, n - 1);
 }
 
-/* All sites are settled: checks the body, whose first envelope was read already. */
-static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued) {
+/* All sites are settled: checks the body, whose first envelope was read already; its site, where
+ * that was looked up just now, else NULL. */
+static void take_body(struct cb_worker *w, struct cb_http_req *req, struct cb_site *first,
+                      bool queued) {
     struct cb_beacon *b = w->beacon;
     struct cb_ticket *ticket;
     if (cb_batch_open(w->batch, req, req->body.len, &ticket)) {
@@ -119,14 +121,16 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
         return;
     }
     struct cb_beacon_receipt receipt = {.received_ms = req->received_ms};
-    cb_facts_read(req, w->proxies, w->geo, &receipt.facts);
+    cb_facts_read(req, &w->agents, w->proxies, w->geo, &receipt.facts);
     uint64_t index = 0;
     bool gone = false;
     cb_verdict_clear(&w->verdict);
     do {
-        struct cb_site *site;
-        enum cb_site_state state =
-            b->site.len ? cb_lookup_settled(w->lookup, b->site, &site) : CB_SITE_UNKNOWN;
+        struct cb_site *site = first;
+        enum cb_site_state state = first         ? CB_SITE_KNOWN
+                                   : b->site.len ? cb_lookup_settled(w->lookup, b->site, &site)
+                                                 : CB_SITE_UNKNOWN;
+        first = NULL;
         gone = state == CB_SITE_UNAVAILABLE;
         receipt.site_known = state == CB_SITE_KNOWN;
         receipt.erasures = receipt.site_known ? site->erasures : (struct cb_str){NULL, 0};
@@ -151,14 +155,15 @@ static void take_body(struct cb_worker *w, struct cb_http_req *req, bool queued)
 /* Learns which sites of the body must be asked for, and which may send no more now (the longest
  * wait of any is *wait_s, else 0). Errors: CB_ETOOBIG (too many), CB_ECLOSED (unavailable),
  * CB_ENOMEM. several: there may be more envelopes behind the one that was read; it
- * is lost then. */
+ * is lost then. *last: the site of the envelope read last, where it is known. */
 static int scan(struct cb_worker *w, bool several, bool settled, struct sites *wanted,
-                unsigned *wait_s) {
+                struct cb_site **last, unsigned *wait_s) {
     struct cb_beacon *b = w->beacon;
     struct sites all;
     all.n = wanted->n = 0;
     *wait_s = 0;
     do {
+        *last = NULL;
         if (b->site.len == 0)
             continue;
         struct cb_site *site;
@@ -170,6 +175,7 @@ static int scan(struct cb_worker *w, bool several, bool settled, struct sites *w
         if (state == CB_SITE_WAIT)
             (void)sites_add(wanted, b->site); /* no more than in all */
         if (state == CB_SITE_KNOWN) {
+            *last = site;
             unsigned site_wait_s = cb_limit_site_wait(w->limit, b->site);
             *wait_s = site_wait_s > *wait_s ? site_wait_s : *wait_s;
         }
@@ -203,9 +209,10 @@ void cb_events_handle(struct cb_worker *w, struct cb_http_req *req, bool settled
     enum cb_beacon_format format = cb_beacon_format_of(cb_http_header(req, "content-type"));
     bool several = format != CB_BEACON_JSON;
     struct sites wanted;
+    struct cb_site *site = NULL;
     unsigned wait_s = 0;
     cb_beacon_begin(b, req->body, format);
-    int err = cb_beacon_next(b) ? scan(w, several, settled, &wanted, &wait_s) : CB_ENOMEM;
+    int err = cb_beacon_next(b) ? scan(w, several, settled, &wanted, &site, &wait_s) : CB_ENOMEM;
     if (err == CB_ETOOBIG) {
         struct cb_fault fault = {CB_REFUSE_TOO_LARGE, "a body names at most 64 sites", "site"};
         cb_events_refuse_body(w, req, &fault);
@@ -220,6 +227,6 @@ void cb_events_handle(struct cb_worker *w, struct cb_http_req *req, bool settled
             cb_beacon_begin(b, req->body, format);
             (void)cb_beacon_next(b); /* as above */
         }
-        take_body(w, req, queued);
+        take_body(w, req, several ? NULL : site, queued);
     }
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ingest/facts.h"
 
-#include "ingest/device.h"
 #include "ingest/language.h"
 
 static struct cb_str header(const struct cb_http_req *req, const char *name) {
@@ -9,9 +8,10 @@ static struct cb_str header(const struct cb_http_req *req, const char *name) {
     return value ? *value : (struct cb_str){NULL, 0};
 }
 
-void cb_facts_read(const struct cb_http_req *req, const struct cb_proxies *proxies,
-                   const struct cb_geo *geo, struct cb_facts *out) {
-    struct cb_device_verdict device = cb_device_of(header(req, "user-agent"));
+void cb_facts_read(const struct cb_http_req *req, struct cb_device_kept *agents,
+                   const struct cb_proxies *proxies, const struct cb_geo *geo,
+                   struct cb_facts *out) {
+    struct cb_device_verdict device = cb_device_recall(agents, header(req, "user-agent"));
     *out = (struct cb_facts){.device = device.device, .browser = device.browser, .bot = device.bot};
     cb_language_of(header(req, "accept-language"), out->language);
     if (geo) {

@@ -4,6 +4,7 @@
 #ifndef CB_INGEST_FACTS_H
 #define CB_INGEST_FACTS_H
 
+#include "ingest/device.h"
 #include "ingest/geo.h"
 #include "ingest/proxies.h"
 #include "proto/event.h"
@@ -16,9 +17,10 @@ struct cb_facts {
     char country[3];                    /* "" where it is not known */
 };
 
-/* geo may be NULL. Any thread. */
-void cb_facts_read(const struct cb_http_req *req, const struct cb_proxies *proxies,
-                   const struct cb_geo *geo, struct cb_facts *out);
+/* agents: the thread's. geo may be NULL. Any thread. */
+void cb_facts_read(const struct cb_http_req *req, struct cb_device_kept *agents,
+                   const struct cb_proxies *proxies, const struct cb_geo *geo,
+                   struct cb_facts *out);
 /* Writes them into an envelope. */
 void cb_facts_put(const struct cb_facts *facts, struct cb_envelope *envelope);
 

@@ -196,7 +196,7 @@ static void take(struct cb_worker *w, struct cb_http_req *req, struct cb_ticket 
     struct cb_facts facts;
     struct cb_envelope envelope = {
         .site = shot->site, .received_ms = req->received_ms, .n_events = 1};
-    cb_facts_read(req, w->proxies, w->geo, &facts);
+    cb_facts_read(req, &w->agents, w->proxies, w->geo, &facts);
     cb_facts_put(&facts, &envelope);
     if (shot->has_producer) {
         memcpy(envelope.producer, shot->producer, sizeof envelope.producer);

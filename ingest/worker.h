@@ -25,6 +25,7 @@ struct cb_worker {
     struct cb_limit *limit;
     struct cb_proxies *proxies;
     const struct cb_geo *geo; /* all threads' (ingest.c); NULL: no countries */
+    struct cb_device_kept agents;
     struct cb_verdict verdict;
     struct cb_hold *holds; /* requests that wait for answers to asks */
     /* readyz: what the store last said of itself */

@@ -230,30 +230,25 @@ void cb_hex_encode(const uint8_t *bytes, size_t len, char *out) {
     out[2 * len] = '\0';
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
-}
+/* A hex digit's value and IS_HEX; 0 for what is none. */
+enum { IS_HEX = 16 };
+#define ROW6(first, value)                                                                         \
+    [first] = IS_HEX + (value), IS_HEX + (value) + 1, IS_HEX + (value) + 2, IS_HEX + (value) + 3,  \
+    IS_HEX + (value) + 4, IS_HEX + (value) + 5
+static const uint8_t hex_digits[256] = {ROW6('0', 0), IS_HEX + 6,    IS_HEX + 7,   IS_HEX + 8,
+                                        IS_HEX + 9,   ROW6('A', 10), ROW6('a', 10)};
+#undef ROW6
 
 int cb_hex_decode(struct cb_str hex, uint8_t *out, size_t len) {
     if (hex.len != 2 * len) {
         return CB_EMALFORMED;
     }
+    unsigned all = IS_HEX;
     for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(hex.p[2 * i]);
-        int low = hex_digit(hex.p[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return CB_EMALFORMED;
-        }
-        out[i] = (uint8_t)(high << 4 | low);
+        unsigned high = hex_digits[(unsigned char)hex.p[2 * i]];
+        unsigned low = hex_digits[(unsigned char)hex.p[2 * i + 1]];
+        all &= high & low;
+        out[i] = (uint8_t)(high << 4 | (low & 15));
     }
-    return 0;
+    return all ? 0 : CB_EMALFORMED;
 }

@@ -68,7 +68,7 @@ size_t cb_utf8_length(struct cb_str s);
 
 /* Writes len bytes as 2*len lower-case hex digits and a NUL; out holds 2*len+1. */
 void cb_hex_encode(const uint8_t *bytes, size_t len, char *out);
-/* Reads exactly 2*len hex digits of either case. Errors: CB_EMALFORMED. */
+/* Reads exactly 2*len hex digits of either case. Errors: CB_EMALFORMED; out is unspecified then. */
 int cb_hex_decode(struct cb_str hex, uint8_t *out, size_t len);
 
 #endif

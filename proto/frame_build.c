@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * Invariant: header, items and sums of a builder always fit one frame. Sizes are worked out before
- * a byte is written, so a call either adds all or leaves the builder as it was. */
+ * a byte is written, so a call either adds all or leaves the builder as it was. They are exact,
+ * which each writer asserts: what it writes goes straight into the room that was reserved by them.
+ */
 #include <assert.h>
-#include <msgpack/pack.h>
 
 #include "proto/frame.h"
 #include "proto/frame_wire.h"
+#include "proto/pack_put.h"
 
 /* Array head, magic, version, kind, sender, number, head of the sites: at most. */
 enum { HEAD_BYTES_MAX = 1 + 5 + 1 + 1 + 9 + 9 + 3, SUM_BYTES_MAX = 1 + 1 + 2 + 1 + 5 };
@@ -142,63 +144,63 @@ static void site_count(struct cb_frame_builder *b, uint32_t site, struct cb_str 
     b->site_last = site;
 }
 
-/* Packs cannot fail below: their callers reserved the room. */
-static void pack_str(msgpack_packer *pk, struct cb_str s) {
-    msgpack_pack_str_with_body(pk, s.p, s.len);
+/* Below nothing can fail: the callers reserved the room. */
+static void pack_str(char **at, struct cb_str s) {
+    cb_put_text(at, s.p, s.len);
 }
 
-static void pack_event(msgpack_packer *pk, const struct cb_event *e) {
+static void pack_event(char **at, const struct cb_event *e) {
     unsigned n = event_values(e);
-    msgpack_pack_array(pk, n);
-    msgpack_pack_uint64(pk, e->seq);
+    cb_put_array(at, n);
+    cb_put_uint64(at, e->seq);
     if (e->name_code) {
-        msgpack_pack_uint8(pk, (uint8_t)e->name_code);
+        cb_put_uint8(at, (uint8_t)e->name_code);
     } else {
-        pack_str(pk, e->name);
+        pack_str(at, e->name);
     }
-    msgpack_pack_uint64(pk, (uint64_t)e->age_ms);
+    cb_put_uint64(at, (uint64_t)e->age_ms);
     if (n > 3 && e->page.len) {
-        pack_str(pk, e->page);
+        pack_str(at, e->page);
     } else if (n > 3) {
-        msgpack_pack_nil(pk);
+        cb_put_nil(at);
     }
     if (n > 4 && e->props.len) {
-        cb_pack_write(pk->data, e->props.p, e->props.len);
+        cb_put_bytes(at, e->props.p, e->props.len);
     } else if (n > 4) {
-        msgpack_pack_nil(pk);
+        cb_put_nil(at);
     }
     if (n > 5) {
-        pack_str(pk, e->key.len ? e->key : e->referrer);
+        pack_str(at, e->key.len ? e->key : e->referrer);
     }
     if (n > 6) {
-        pack_str(pk, e->value);
+        pack_str(at, e->value);
     }
 }
 
-static void pack_envelope(msgpack_packer *pk, uint32_t site, const struct cb_envelope *e,
+static void pack_envelope(char **at, uint32_t site, const struct cb_envelope *e,
                           const struct cb_event *events, uint32_t n) {
-    msgpack_pack_array(pk, CB_ITEM_ENVELOPE_VALUES);
-    msgpack_pack_uint8(pk, CB_ITEM_ENVELOPE);
-    msgpack_pack_uint32(pk, site);
+    cb_put_array(at, CB_ITEM_ENVELOPE_VALUES);
+    cb_put_uint8(at, CB_ITEM_ENVELOPE);
+    cb_put_uint32(at, site);
     if (e->has_visitor) {
-        msgpack_pack_bin_with_body(pk, e->visitor, CB_VISITOR_BYTES);
+        cb_put_blob(at, e->visitor, CB_VISITOR_BYTES);
     } else {
-        msgpack_pack_nil(pk);
+        cb_put_nil(at);
     }
-    msgpack_pack_bin_with_body(pk, e->producer, CB_PRODUCER_BYTES);
-    msgpack_pack_uint64(pk, (uint64_t)e->received_ms);
-    msgpack_pack_uint32(pk, e->device);
+    cb_put_blob(at, e->producer, CB_PRODUCER_BYTES);
+    cb_put_uint64(at, (uint64_t)e->received_ms);
+    cb_put_uint32(at, e->device);
     if (e->bot) {
-        msgpack_pack_true(pk);
+        cb_put_true(at);
     } else {
-        msgpack_pack_false(pk);
+        cb_put_false(at);
     }
-    pack_str(pk, cb_str_of(e->country));
-    pack_str(pk, cb_str_of(e->language));
-    msgpack_pack_uint8(pk, (uint8_t)e->browser);
-    msgpack_pack_array(pk, n);
+    pack_str(at, cb_str_of(e->country));
+    pack_str(at, cb_str_of(e->language));
+    cb_put_uint8(at, (uint8_t)e->browser);
+    cb_put_array(at, n);
     for (uint32_t i = 0; i < n; i++) {
-        pack_event(pk, &events[i]);
+        pack_event(at, &events[i]);
     }
 }
 
@@ -226,12 +228,10 @@ int cb_frame_builder_add(struct cb_frame_builder *b, const struct cb_envelope *e
     if (err) {
         return err;
     }
-    size_t end = b->body.len + bytes;
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, &b->body, cb_pack_write);
-    pack_envelope(&pk, site, envelope, events, n_events);
-    assert(b->body.len == end);
-    (void)end;
+    char *at = b->body.data + b->body.len, *end = at + bytes;
+    pack_envelope(&at, site, envelope, events, n_events);
+    assert(at == end);
+    b->body.len = (size_t)(end - b->body.data);
     site_count(b, site, envelope->site, n_events);
     return 0;
 }
@@ -294,29 +294,29 @@ int cb_frame_builder_reject(struct cb_frame_builder *b, const struct cb_reject *
     if (err) {
         return err;
     }
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, &b->body, cb_pack_write);
-    msgpack_pack_array(&pk, CB_ITEM_NUMBERED_VALUES);
-    msgpack_pack_uint8(&pk, CB_ITEM_REJECT);
-    msgpack_pack_uint32(&pk, site);
-    msgpack_pack_uint32(&pk, reject->refusal);
-    msgpack_pack_uint8(&pk, 1);
-    msgpack_pack_bin_with_body(&pk, reject->producer, CB_PRODUCER_BYTES);
-    msgpack_pack_uint64(&pk, reject->seq);
+    char *at = b->body.data + b->body.len, *end = at + bytes;
+    cb_put_array(&at, CB_ITEM_NUMBERED_VALUES);
+    cb_put_uint8(&at, CB_ITEM_REJECT);
+    cb_put_uint32(&at, site);
+    cb_put_uint32(&at, reject->refusal);
+    cb_put_uint8(&at, 1);
+    cb_put_blob(&at, reject->producer, CB_PRODUCER_BYTES);
+    cb_put_uint64(&at, reject->seq);
+    assert(at == end);
+    b->body.len = (size_t)(end - b->body.data);
     site_count(b, site, reject->site, 1);
     return 0;
 }
 
 /* ---- whole frames ---- */
 
-static void pack_head(msgpack_packer *pk, enum cb_frame_kind kind, uint64_t sender,
-                      uint64_t number) {
-    msgpack_pack_array(pk, CB_FRAME_HEAD_VALUES);
-    pack_str(pk, CB_STR(CB_FRAME_MAGIC));
-    msgpack_pack_uint8(pk, CB_FRAME_VERSION);
-    msgpack_pack_uint8(pk, (uint8_t)kind);
-    msgpack_pack_fix_uint64(pk, sender);
-    msgpack_pack_uint64(pk, number);
+static void pack_head(char **at, enum cb_frame_kind kind, uint64_t sender, uint64_t number) {
+    cb_put_array(at, CB_FRAME_HEAD_VALUES);
+    pack_str(at, CB_STR(CB_FRAME_MAGIC));
+    cb_put_uint8(at, CB_FRAME_VERSION);
+    cb_put_uint8(at, (uint8_t)kind);
+    cb_put_fix_uint64(at, sender);
+    cb_put_uint64(at, number);
 }
 
 int cb_frame_builder_seal(const struct cb_frame_builder *b, uint64_t sender, uint64_t number,
@@ -326,23 +326,23 @@ int cb_frame_builder_seal(const struct cb_frame_builder *b, uint64_t sender, uin
     if (err) {
         return err;
     }
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, cb_pack_write);
-    pack_head(&pk, CB_FRAME_BEACONS, sender, number);
-    msgpack_pack_array(&pk, b->n_sites);
+    char *at = out->data + out->len;
+    pack_head(&at, CB_FRAME_BEACONS, sender, number);
+    cb_put_array(&at, b->n_sites);
     for (uint32_t i = 0; i < b->n_sites; i++) {
-        msgpack_pack_array(&pk, CB_FRAME_SITE_VALUES);
-        pack_str(&pk, b->sites[i].name);
-        msgpack_pack_uint64(&pk, b->sites[i].received);
+        cb_put_array(&at, CB_FRAME_SITE_VALUES);
+        pack_str(&at, b->sites[i].name);
+        cb_put_uint64(&at, b->sites[i].received);
     }
-    cb_pack_write(out, b->body.data, b->body.len);
+    cb_put_bytes(&at, b->body.data, b->body.len);
     for (uint32_t i = 0; i < b->n_sums; i++) {
-        msgpack_pack_array(&pk, CB_ITEM_SUM_VALUES);
-        msgpack_pack_uint8(&pk, CB_ITEM_REJECT);
-        msgpack_pack_uint32(&pk, b->sums[i].site);
-        msgpack_pack_uint32(&pk, b->sums[i].refusal);
-        msgpack_pack_uint64(&pk, b->sums[i].n);
+        cb_put_array(&at, CB_ITEM_SUM_VALUES);
+        cb_put_uint8(&at, CB_ITEM_REJECT);
+        cb_put_uint32(&at, b->sums[i].site);
+        cb_put_uint32(&at, b->sums[i].refusal);
+        cb_put_uint64(&at, b->sums[i].n);
     }
+    out->len = (size_t)(at - out->data);
     return 0;
 }
 
@@ -356,10 +356,10 @@ int cb_frame_wrap(enum cb_frame_kind kind, uint64_t sender, uint64_t number, str
     if (err) {
         return err;
     }
-    msgpack_packer pk;
-    msgpack_packer_init(&pk, out, cb_pack_write);
-    pack_head(&pk, kind, sender, number);
-    msgpack_pack_array(&pk, 0);
-    cb_pack_write(out, body.p, body.len);
+    char *at = out->data + out->len;
+    pack_head(&at, kind, sender, number);
+    cb_put_array(&at, 0);
+    cb_put_bytes(&at, body.p, body.len);
+    out->len = (size_t)(at - out->data);
     return 0;
 }

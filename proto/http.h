@@ -15,7 +15,10 @@
  * repeated Content-Length, Content-Length with Transfer-Encoding, codings other than chunked,
  * folded lines, bare CR or LF, missing or double Host, versions other than 1.0 and 1.1, targets
  * that do not begin with /, CONNECT and Upgrade. Deadlines are absolute: a client that drips is
- * closed (408). Further requests of a connection wait while 64 KB of answers are unsent. */
+ * closed (408). Further requests of a connection wait while 64 KB of answers are unsent.
+ *
+ * A head is not parsed again when the same bytes came before on a connection twice in a row: up to
+ * 1,024 heads of at most 2 KB are kept by each server, none with Authorization (http_known.c). */
 #ifndef CB_PROTO_HTTP_H
 #define CB_PROTO_HTTP_H
 
@@ -67,7 +70,8 @@ struct cb_http_header {
     struct cb_str value;
 };
 
-/* A request. Strings belong to the connection and live until the request was answered. */
+/* A request. Strings belong to the connection and live until the request was answered, or until
+ * cb_http_read. */
 struct cb_http_req {
     enum cb_http_method method;
     struct cb_str path;  /* undecoded, from the first / to the ? */
@@ -76,7 +80,7 @@ struct cb_http_req {
     unsigned n_headers;
     const struct cb_http_header *headers;
     const char *peer;    /* the client's address as text, without port */
-    int64_t received_ms; /* wall clock when the request was complete */
+    int64_t received_ms; /* wall clock when the request was complete, to a few callbacks */
     bool keep_alive;
     void *user; /* the handler's own; starts as NULL */
 };
@@ -102,6 +106,11 @@ unsigned cb_http_connections(const struct cb_http *http);
 /* Closes everything. Requests still unanswered are void: their cb_http_req must not be touched
  * again, and no callback follows. Not from within a handler or a callback. */
 void cb_http_destroy(struct cb_http **http);
+
+/* The handler has read the request and will answer it later: path, query, headers and body are void
+ * from now on (and empty). Where thousands of requests wait, their memory serves the next ones
+ * meanwhile, while the processor's cache still holds it. */
+void cb_http_read(struct cb_http_req *req);
 
 /* The first header of that name (lower case), or NULL. */
 const struct cb_str *cb_http_header(const struct cb_http_req *req, const char *name);

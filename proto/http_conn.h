@@ -64,7 +64,7 @@ struct cb_http_request {
     struct cb_http_req pub; /* first, so that the handler's pointer is this one's */
     struct cb_http_conn *conn;
     struct cb_http_request *next;   /* in order of arrival; in the pool, any */
-    struct cb_http_header *headers; /* kept with the request in the pool */
+    struct cb_http_header *headers; /* kept with the request in the pool; see cb_http_read */
     unsigned headers_cap;
     enum cb_http_state state;
     bool http10;
@@ -170,7 +170,7 @@ struct cb_http_conn {
     unsigned pins;         /* functions that use this now */
     struct event read_event, write_event;
 
-    char *in; /* input; does not move while requests wait */
+    char *in; /* input; does not move while requests wait that were not read (cb_http_read) */
     size_t in_cap, in_len;
     size_t in_start; /* where the request begins that is not handed over yet */
     struct cb_http_scan scan;
@@ -231,6 +231,8 @@ bool cb_http_input_next(struct cb_http_conn *conn);
 /* Answers, in turn, what is wrong with the request that is coming, and takes no further one. */
 void cb_http_input_refuse(struct cb_http_conn *conn, enum cb_refusal refusal);
 void cb_http_input_release(struct cb_http_conn *conn);
+/* The only request's strings are no longer needed: nor is the input, if nothing else is in it. */
+void cb_http_input_read(struct cb_http_conn *conn);
 
 /* ---- http.c ---- */
 struct cb_http {
@@ -246,22 +248,26 @@ struct cb_http {
     bool accept_warned;
     bool draining;
     bool flushing; /* flush_event is active */
-    struct event accept_event, retry_event, sweep_event, flush_event;
+    struct event accept_event, retry_event, sweep_event, flush_event, turn_event;
     struct cb_http_conn *conns;
     unsigned n_conns;
     struct cb_http_conn *dirty_first, *dirty_final;
     unsigned n_dirty;
     struct cb_http_peers peers;
     struct cb_http_known known;
-    int64_t now_ms, wall_ms; /* of this turn, roughly */
+    int64_t now_ms, wall_ms; /* see cb_http_now */
+    unsigned now_uses;       /* for so many callbacks they hold */
     int64_t date_s;
     char date[40]; /* the header line */
     struct cb_http_request *requests;
     unsigned n_requests;
+    struct cb_http_header *headers; /* of a request that was read: the next one's */
+    unsigned headers_cap;
     void *blocks; /* each begins with the next one's address */
     unsigned n_blocks;
 };
 
+/* Sets now_ms and wall_ms. From the event loop only. */
 void cb_http_now(struct cb_http *http);
 /* Writes to all dirty connections; only from the event loop. */
 void cb_http_flush(struct cb_http *http);

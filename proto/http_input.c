@@ -15,6 +15,11 @@ void cb_http_input_release(struct cb_http_conn *conn) {
     conn->in_cap = conn->in_len = conn->in_start = 0;
 }
 
+void cb_http_input_read(struct cb_http_conn *conn) {
+    if (conn->n_requests == 1 && !conn->partial && conn->in_len == conn->in_start)
+        cb_http_input_release(conn);
+}
+
 /* ---- room ---- */
 
 /* The strings of a request whose body is still coming follow its bytes to another place. */

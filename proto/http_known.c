@@ -8,6 +8,7 @@
  * says where to look: heads that share one replace each other. */
 #include <stdlib.h>
 
+#include "proto/hash.h"
 #include "proto/http_conn.h"
 
 struct piece {
@@ -26,23 +27,10 @@ struct cb_http_head {
     } headers[];
 };
 
-static uint64_t mix(uint64_t hash, const char *p, size_t len) {
-    uint64_t word;
-    for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
-        memcpy(&word, p, sizeof(word));
-        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, p, len);
-    hash = (hash ^ word ^ (uint64_t)len << 56) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 32;
-}
-
 uint32_t cb_http_known_hash(const struct cb_http_scan *scan, const char *head, size_t len) {
     size_t before = scan->length_begin ? scan->length_begin : len;
     size_t behind = scan->length_begin ? scan->length_end : len;
-    return (uint32_t)mix(mix(0, head, before), head + behind, len - behind);
+    return (uint32_t)cb_hash_bytes(cb_hash_bytes(0, head, before), head + behind, len - behind);
 }
 
 /* Where the kept head's bytes stand at head: *digits are those of the length there. Returns the

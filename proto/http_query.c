@@ -8,7 +8,9 @@ const struct cb_str *cb_http_header(const struct cb_http_req *req, const char *n
     size_t len = strlen(name);
     for (unsigned i = 0; i < req->n_headers; i++) {
         const struct cb_http_header *header = &req->headers[i];
-        if (header->name.len == len && strncasecmp(header->name.p, name, len) == 0)
+        /* the letter first: most names of the same length are other ones */
+        if (header->name.len == len && (header->name.p[0] | 0x20) == name[0] &&
+            strncasecmp(header->name.p, name, len) == 0)
             return &header->value;
     }
     return NULL;

@@ -73,6 +73,10 @@ void cb_http_reply(struct cb_http_req *req, int status, const char *headers, con
         assert_non_null(strstr(headers, "Retry-After: 1\r\n"));
 }
 
+void cb_http_read(struct cb_http_req *req) {
+    assert_true(req >= reqs && req < reqs + REQS && !replies[req - reqs]);
+}
+
 struct fixture {
     struct event_base *base;
     struct cb_batch *batch;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ingest/device.h"
@@ -139,11 +140,48 @@ static void test_a_long_agent_is_cut(void **state) {
     assert_true(cb_device_of((struct cb_str){agent, sizeof agent}).bot);
 }
 
+static void assert_recalled(struct cb_device_kept *kept, struct cb_str agent) {
+    struct cb_device_verdict want = cb_device_of(agent), got = cb_device_recall(kept, agent);
+    if (want.device != got.device || want.browser != got.browser || want.bot != got.bot)
+        fail_msg("%.*s", (int)agent.len, agent.p);
+}
+
+/* Whatever is kept, the verdict is the agent's own. */
+static void test_kept_verdicts(void **state) {
+    static struct cb_device_kept kept;
+    (void)state;
+    for (unsigned round = 0; round < 3; round++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            assert_recalled(&kept, cb_str_of(cases[i].agent));
+    /* many that replace each other: of one or two letters more, no bot and bot in turn */
+    char agent[64];
+    for (unsigned i = 0; i < 20 * CB_DEVICE_KEPT; i++) {
+        int len = snprintf(agent, sizeof agent, "%x %s iphone", i / 2, i % 2 ? "bo" : "bot");
+        assert_recalled(&kept, (struct cb_str){agent, (size_t)len});
+        assert_recalled(&kept, (struct cb_str){agent, (size_t)len});
+    }
+    unsigned n = 0;
+    for (unsigned i = 0; i < CB_DEVICE_KEPT; i++)
+        n += kept.agents[i].len > 0;
+    assert_true(n > CB_DEVICE_KEPT * 9 / 10); /* they spread */
+    /* equal but for the last letter, and the longest */
+    char large[CB_DEVICE_KEPT_BYTES + 1];
+    memset(large, 'x', sizeof large);
+    for (size_t len = CB_DEVICE_KEPT_BYTES - 1; len <= CB_DEVICE_KEPT_BYTES + 1; len++) {
+        memcpy(large + len - 3, "bot", 3);
+        assert_recalled(&kept, (struct cb_str){large, len});
+        large[len - 1] = 'x';
+        assert_recalled(&kept, (struct cb_str){large, len});
+        memset(large, 'x', sizeof large);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes_and_bots),
         cmocka_unit_test(test_browsers),
         cmocka_unit_test(test_a_long_agent_is_cut),
+        cmocka_unit_test(test_kept_verdicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

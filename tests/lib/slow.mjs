@@ -20,7 +20,7 @@ export const hostile = {
   reader: {
     n: 50,
     begin: () =>
-      Buffer.concat(Array(400).fill(requestBytes("/clientchat/demo", { method: "GET" }))),
+      Buffer.concat(Array(2000).fill(requestBytes("/clientchat/demo", { method: "GET" }))),
     drip: "GET", // who does not read learns of the end by writing only
   },
 };

@@ -150,6 +150,40 @@ static void test_back_pressure(void **state) {
     rig_stop(&rig);
 }
 
+static unsigned n_pieces;
+
+/* Writes the next piece as soon as it may, from within writable. */
+static void write_piece(struct cb_http_req *req) {
+    static char piece[70000]; /* over stream_max_bytes: each has to wait for its turn */
+    if (n_pieces == 0) {
+        cb_http_stream_end(req);
+        return;
+    }
+    n_pieces--;
+    assert_int_equal(cb_http_stream_write(req, piece, sizeof(piece)), CB_EAGAIN);
+}
+
+/* A socket that takes all, always: the stream's turn comes after each piece. */
+static void test_turn_by_turn(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, rig_hold);
+    int fd = rig_connect(&rig);
+    rig_say(&rig, fd, GET("/"));
+    RIG_UNTIL(&rig, rig.n_held == 1);
+    n_pieces = 50;
+    cb_http_stream_begin(rig.held[0], 200, NULL, write_piece, NULL);
+    write_piece(rig.held[0]);
+    struct cb_buf in;
+    cb_buf_init(&in, 64 << 20);
+    RIG_UNTIL(&rig, rig_recv(fd, &in) && n_pieces == 0 && in.len > 5 &&
+                        memcmp(in.data + in.len - 5, "0\r\n\r\n", 5) == 0);
+    assert_true(in.len > 50 * 70000);
+    cb_buf_fini(&in);
+    close(fd);
+    rig_stop(&rig);
+}
+
 static void test_client_leaves(void **state) {
     (void)state;
     struct rig rig;
@@ -257,6 +291,7 @@ int main(void) {
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_stream_in_turn),
         cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_turn_by_turn),
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_begins_too_late),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Answers of the HTTP server: order, keep-alive, bodiless ones, late ones, set-up and drain. */
+#include "proto/http_conn.h"
 #include "tests/proto/http_rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -83,6 +84,63 @@ static void test_not_read_while_waiting(void **state) {
     RIG_UNTIL(&rig, rig.n_held == 2);
     assert_true(cb_str_is(rig.held[1]->path, "/2"));
     cb_http_reply(rig.held[1], 204, NULL, NULL, 0);
+    free(rig_read(&rig, fd, 2));
+    close(fd);
+    rig_stop(&rig);
+}
+
+static void read_and_hold(struct cb_http_req *req, void *user) {
+    rig_hold(req, user);
+    cb_http_read(req);
+    assert_int_equal(req->path.len + req->query.len + req->body.len + req->n_headers, 0);
+    assert_null(cb_http_header(req, "host"));
+}
+
+static void hold_and_read_first(struct cb_http_req *req, void *user) {
+    rig_hold(req, user);
+    if (cb_str_is(req->path, "/1"))
+        cb_http_read(req);
+}
+
+/* A request that was read keeps no memory of the input while it waits, and those behind it keep
+ * theirs. */
+static void test_read(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, NULL, read_and_hold);
+    int fds[2] = {rig_connect(&rig), rig_connect(&rig)};
+    for (int round = 0; round < 3; round++) {
+        rig.n_held = 0;
+        for (int i = 0; i < 2; i++)
+            rig_say(&rig, fds[i], i ? GET("/2?x") : "HEAD /1 HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n");
+        RIG_UNTIL(&rig, rig.n_held == 2);
+        for (const struct cb_http_conn *c = rig.http->conns; c; c = c->next)
+            assert_true(!c->in && c->n_requests == 1);
+        for (int i = 0; i < 2; i++) {
+            bool head = rig.held[i]->method == CB_HTTP_HEAD;
+            cb_http_reply(rig.held[i], 200, NULL, head ? "" : "two", head ? 0 : 3);
+        }
+        for (int i = 0; i < 2; i++)
+            free(rig_read(&rig, fds[i], 1));
+    }
+    close(fds[0]);
+    close(fds[1]);
+    rig_stop(&rig);
+
+    rig_start(&rig, NULL, hold_and_read_first);
+    int fd = rig_connect(&rig);
+    rig_say(&rig, fd, GET("/1") "POST /2 HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbo");
+    RIG_UNTIL(&rig, rig.n_held == 1);
+    rig_say(&rig, fd, "dy" GET("/3"));
+    cb_http_reply(rig.held[0], 200, NULL, "one", 3);
+    free(rig_read(&rig, fd, 1));
+    RIG_UNTIL(&rig, rig.n_held == 3);
+    assert_true(cb_str_is(rig.held[1]->body, "body"));
+    assert_true(cb_str_is(*cb_http_header(rig.held[1], "host"), "b"));
+    cb_http_read(rig.held[1]);
+    assert_true(cb_str_is(rig.held[2]->path, "/3"));
+    cb_http_reply(rig.held[2], 200, NULL, "three", 5);
+    cb_http_reply(rig.held[1], 200, NULL, "two", 3);
     free(rig_read(&rig, fd, 2));
     close(fd);
     rig_stop(&rig);
@@ -240,6 +298,78 @@ static void test_half_close(void **state) {
     free(answer);
     close(fd);
     rig_stop(&rig);
+}
+
+/* A client's last bytes and its end arrive together: nobody tells of the end once more, and it is
+ * seen all the same, not only by a deadline (the clock stands still). */
+static void test_end_with_the_last_bytes(void **state) {
+    static const char *const texts[] = {GET("/"), GET("/") GET("/"), GET("/") "GET / HT", "GET",
+                                        ""};
+    static const unsigned answers[] = {1, 2, 1, 0, 0};
+    (void)state;
+    rig_clock_replace(true);
+    struct rig rig;
+    rig_start(&rig, NULL, rig_echo);
+    for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        for (int known = 0; known < 2; known++) { /* before or behind its accept */
+            int fd = rig_connect(&rig);
+            if (known)
+                RIG_UNTIL(&rig, cb_http_connections(rig.http) == 1);
+            assert_int_equal(send(fd, texts[i], strlen(texts[i]), MSG_NOSIGNAL), strlen(texts[i]));
+            shutdown(fd, SHUT_WR);
+            char *answer = rig_read_all(&rig, fd);
+            assert_int_equal(rig_count(answer, "200 OK"), answers[i]);
+            free(answer);
+            close(fd);
+            RIG_UNTIL(&rig, cb_http_connections(rig.http) == 0);
+        }
+    }
+    rig_stop(&rig);
+    rig_clock_replace(false);
+}
+
+/* More is in the socket than is read at once: requests, and what a refused client still sends. */
+static void test_more_than_is_read_at_once(void **state) {
+    enum { N = 500, MUCH = 2000000 };
+    static const char one[] =
+        "GET /one-of-many-requests-that-are-long-enough-to-fill-the-input-soon "
+        "HTTP/1.1\r\nHost: a.host.with.a.long.name.example.com\r\n\r\n";
+    (void)state;
+    rig_clock_replace(true);
+    struct rig rig;
+    rig_start(&rig, NULL, rig_echo);
+    struct cb_buf text;
+    cb_buf_init(&text, 1 << 20);
+    for (unsigned i = 0; i < N; i++)
+        assert_int_equal(cb_buf_append(&text, one, sizeof(one) - 1), 0);
+    int fd = rig_connect(&rig);
+    ssize_t n = send(fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    assert_true(n > 4 * 8192); /* before the server's first look */
+    rig_send(&rig, fd, text.data + n, text.len - (size_t)n);
+    shutdown(fd, SHUT_WR);
+    char *answers = rig_read_all(&rig, fd);
+    assert_int_equal(rig_count(answers, "200 OK"), N);
+    free(answers);
+    close(fd);
+
+    char *much = calloc(1, MUCH);
+    assert_non_null(much);
+    memcpy(much, "nonsense", 8);
+    for (size_t len = MUCH / 20; len <= MUCH; len += MUCH / 20) {
+        fd = rig_connect(&rig);
+        n = send(fd, much, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        assert_true(n > 0 && rig_send(&rig, fd, much + n, len - (size_t)n));
+        shutdown(fd, SHUT_WR);
+        char *answer = rig_read_all(&rig, fd); /* a reset would fail */
+        assert_contains(answer, "400 Bad Request");
+        free(answer);
+        RIG_UNTIL(&rig, cb_http_connections(rig.http) == 0); /* all was read, and its end */
+        close(fd);
+    }
+    free(much);
+    cb_buf_fini(&text);
+    rig_stop(&rig);
+    rig_clock_replace(false);
 }
 
 static void big(struct cb_http_req *req, void *user) {
@@ -422,12 +552,15 @@ int main(void) {
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_answers_in_order),
         cmocka_unit_test(test_not_read_while_waiting),
+        cmocka_unit_test(test_read),
         cmocka_unit_test(test_nothing_behind_the_last),
         cmocka_unit_test(test_long_pipeline),
         cmocka_unit_test(test_bodiless),
         cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_client_gone),
         cmocka_unit_test(test_half_close),
+        cmocka_unit_test(test_end_with_the_last_bytes),
+        cmocka_unit_test(test_more_than_is_read_at_once),
         cmocka_unit_test(test_big_answers),
         cmocka_unit_test(test_destroy_with_everything_open),
         cmocka_unit_test(test_drain),
