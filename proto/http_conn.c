@@ -9,7 +9,12 @@
  *
  * Reading stops while requests wait or bytes are unsent. It is not taken from the poll set for
  * that: a client that waits for its answer sends nothing, so usually no event comes; when one does
- * come, read_event is deleted then. That saves two system calls per request. */
+ * come, read_event is deleted then. That saves two system calls per request.
+ *
+ * Events are edge-triggered: epoll(7) would else look at each socket once more after each request.
+ * So nobody tells again of what was left: who leaves something in the socket (a full buffer, the
+ * client's end behind its last bytes, a stream's turn to write) deletes the event, and to add it
+ * anew looks again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -61,6 +66,12 @@ static void set_writing(struct cb_http_conn *conn, bool on) {
 
 static bool is_streaming(const struct cb_http_conn *conn) {
     return conn->first && conn->first->state == CB_HTTP_STREAM;
+}
+
+/* All is sent: writes are of interest only to a stream that waits for its turn, at once then. */
+static void writing_settle(struct cb_http_conn *conn) {
+    set_writing(conn, false);
+    set_writing(conn, is_streaming(conn) && conn->first->want_writable);
 }
 
 static void output_release(struct cb_http_conn *conn) {
@@ -190,6 +201,8 @@ static void linger_read(struct cb_http_conn *conn) {
         }
         conn->linger_left -= (size_t)n;
     }
+    set_reading(conn, false); /* the rest, after others had their turn */
+    set_reading(conn, true);
 }
 
 static void linger_begin(struct cb_http_conn *conn) {
@@ -238,23 +251,28 @@ static void conn_advance(struct cb_http_conn *conn) {
 
 /* ---- reading ---- */
 
-/* Reads once. Returns false when there was nothing, or the connection is closed now. */
-static bool conn_read(struct cb_http_conn *conn) {
+/* Reads once. ending: the client sends no more than is there. Returns false when there was nothing,
+ * or the connection is closed now. */
+static bool conn_read(struct cb_http_conn *conn, bool ending) {
     if (!cb_http_input_room(conn)) {
         cb_http_conn_gone(conn);
         return false;
     }
-    ssize_t n = recv(conn->fd, conn->in + conn->in_len,
-                     conn->in_cap - CB_HTTP_BODY_PAD - conn->in_len, MSG_DONTWAIT);
-    if (n <= 0) {
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-            settle(conn);
-        else
-            cb_http_conn_gone(conn);
-        return false;
+    size_t room = conn->in_cap - CB_HTTP_BODY_PAD - conn->in_len;
+    ssize_t n = recv(conn->fd, conn->in + conn->in_len, room, MSG_DONTWAIT);
+    bool none = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    bool again = (n < 0 && errno == EINTR) || (n > 0 && (ending || (size_t)n == room));
+    if (again) /* something is left in the socket, if only its end */
+        set_reading(conn, false);
+    if (n > 0) {
+        conn->in_len += (size_t)n;
+        return true;
     }
-    conn->in_len += (size_t)n;
-    return true;
+    if (none || again)
+        settle(conn);
+    else
+        cb_http_conn_gone(conn);
+    return false;
 }
 
 /* The client of a stream sent something: if that is its end, the stream has no reader. */
@@ -269,7 +287,6 @@ static void peek(struct cb_http_conn *conn) {
 
 static void on_readable(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
-    (void)what;
     struct cb_http_conn *conn = arg;
     cb_http_now(conn->http);
     if (conn->http->n_dirty >= CB_HTTP_DIRTY_MAX) {
@@ -285,7 +302,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
         peek(conn);
     else if (!may_read(conn))
         set_reading(conn, false);
-    else if (conn_read(conn))
+    else if (conn_read(conn, (what & EV_CLOSED) != 0))
         conn_advance(conn);
 }
 
@@ -294,7 +311,7 @@ void cb_http_conn_drain(struct cb_http_conn *conn) {
         conn->in_len > conn->in_start)
         return;
     conn->pins++;
-    if (conn_read(conn))
+    if (conn_read(conn, false))
         conn_advance(conn);
     else
         cb_http_conn_gone(conn);
@@ -321,7 +338,7 @@ static bool conn_send(struct cb_http_conn *conn) {
     if (unsent == 0) {
         output_release(conn);
         conn->blocked = false;
-        set_writing(conn, is_streaming(conn) && conn->first->want_writable);
+        writing_settle(conn);
         return true;
     }
     /* What is unsent now must be gone by the deadline; only then is there another one. So a client
@@ -381,7 +398,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
             req->writable(&req->pub);
     }
     if (conn->fd >= 0 && conn->phase != CB_HTTP_LINGERING && cb_http_conn_unsent(conn) == 0)
-        set_writing(conn, is_streaming(conn) && conn->first->want_writable);
+        writing_settle(conn);
     conn->pins--;
     cb_http_conn_release(conn);
 }
@@ -441,8 +458,10 @@ int cb_http_conn_create(struct cb_http *http, int fd, struct cb_http_peer *peer,
     conn->peer = peer;
     cb_http_peer_text(address, conn->peer_text);
     cb_buf_init(&conn->out, CB_HTTP_UNSENT_MAX);
-    event_assign(&conn->read_event, http->base, fd, EV_READ | EV_PERSIST, on_readable, conn);
-    event_assign(&conn->write_event, http->base, fd, EV_WRITE | EV_PERSIST, on_writable, conn);
+    const short events = EV_PERSIST | EV_ET;
+    event_assign(&conn->read_event, http->base, fd, EV_READ | EV_CLOSED | events, on_readable,
+                 conn);
+    event_assign(&conn->write_event, http->base, fd, EV_WRITE | events, on_writable, conn);
     if (event_add(&conn->read_event, NULL) != 0) {
         free(conn);
         return CB_ESYS;
