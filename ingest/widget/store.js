@@ -28,6 +28,7 @@ function wantsPrivacy() {
 export function createStore(prefix) {
   /** @type {Map<string, string>} */
   const memory = new Map();
+  const wanted = !wantsPrivacy();
   let open = false;
 
   /**
@@ -35,11 +36,11 @@ export function createStore(prefix) {
    * @template T
    * @param {(storage: Storage) => T} use
    */
-  const stored = (use) => attempt(() => (wantsPrivacy() ? undefined : use(localStorage)));
+  const stored = (use) => (wanted ? attempt(() => use(localStorage)) : undefined);
 
   /** @param {string} start */
   function keys(start) {
-    const all = stored((storage) => Object.keys(storage)) ?? [];
+    const all = attempt(() => Object.keys(localStorage)) ?? [];
     return all
       .filter((key) => key.startsWith(prefix + start))
       .map((key) => key.slice(prefix.length));
@@ -63,6 +64,12 @@ export function createStore(prefix) {
     return !!lasts;
   }
 
+  function removeAll() {
+    for (const key of keys("")) remove(key);
+  }
+
+  if (!wanted) removeAll(); // from before the browser asked
+
   return {
     prefix,
     /**
@@ -84,7 +91,7 @@ export function createStore(prefix) {
     clear() {
       open = false;
       memory.clear();
-      for (const key of keys("")) remove(key);
+      removeAll();
     },
   };
 }

@@ -46,8 +46,9 @@ export async function startFake(t, options = {}) {
     /** Answers a beacon: a status, headers, a body; null leaves it without an answer. */
     answer: (/** @type {any} */ _envelope) =>
       /** @type {{status: number, headers?: object, body?: string} | null} */ ({ status: 204 }),
-    /** Answers the interface's script; null leaves it without an answer. */
-    answerInterface: (/** @type {Buffer} */ script) => /** @type {Buffer | null} */ (script),
+    /** Answers the interface's script. */
+    answerInterface: (/** @type {Buffer} */ script) =>
+      /** @type {Buffer | Promise<Buffer>} */ (script),
     /** Answers a boot. */
     answerBoot: (/** @type {any} */ _question) => ({
       status: 200,
@@ -155,8 +156,9 @@ export async function startFake(t, options = {}) {
       const script = /** @type {any} */ (options.boot)?.consent_needed ? "consent.js" : "widget.js";
       reply({ status: 200, headers: type("text/javascript"), body: files.get(script) });
     } else if (pathname.startsWith("/w/")) {
-      const body = fake.answerInterface(/** @type {Buffer} */ (files.get(pathname.slice(1))));
-      reply(body && { status: 200, headers: type("text/javascript"), body });
+      const script = /** @type {Buffer} */ (files.get(pathname.slice(1)));
+      const body = await fake.answerInterface(script);
+      reply({ status: 200, headers: type("text/javascript"), body });
     } else if (pathname === "/demo.js") {
       reply({ status: 200, headers: type("text/javascript"), body: files.get("demo.js") });
     } else if (pathname === "/demo") {

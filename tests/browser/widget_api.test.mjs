@@ -82,6 +82,61 @@ test("before the load our stub answers get with what was queued, and undoes on",
   assert.deepEqual(warnings, []);
 });
 
+test("calls before, during and after the load are done in their order, and answered", async (t) => {
+  const head = `window.log = [];
+    window.note = function (what) { return function (x) { log.push(what + (x && x.code ? " " + x.code : "")); }; };
+    addEventListener("DOMContentLoaded", function () {
+      onWebChat.set("onWebChatLoaded", note("loaded"));
+      onWebChat.on("onMaximize", note("maximized"));
+      window.undo = onWebChat.on("onMaximize", note("undone"));
+      onWebChat.set("name", "before", note("name before"));
+      onWebChat.set("language", "l2");
+      onWebChat.set("nonsense", 1, note("nonsense"));
+    });`;
+  const fake = await startFake(t, { head, boot: { visitor: { email: "saved@x.example" } } });
+  /** @type {() => void} */
+  let release = () => {};
+  const released = new Promise((resolve) => (release = () => resolve(undefined)));
+  fake.answerInterface = async (script) => {
+    await released;
+    return script;
+  };
+  const page = await (await newContext(t)).newPage();
+  await page.goto(fake.origin + "/");
+  await page.waitForFunction(() => window.onWebChat_?.get("status"));
+  // The first script is there, its interface is not.
+  await page.evaluate(() => {
+    window.undo();
+    window.onWebChat.set("max", 1, window.note("max"));
+    window.onWebChat.set("language", "l1");
+    window.onWebChat.set("name", "during", window.note("name during"));
+  });
+  assert.deepEqual(
+    await page.evaluate(() =>
+      ["name", "email", "phone", "status"].map((key) => window.onWebChat.get(key)),
+    ),
+    ["during", "saved@x.example", "", "online"],
+  );
+  await page.waitForFunction(() => window.log.length === 2);
+  assert.equal(await page.locator("[data-chatbeacon]").count(), 0);
+  release();
+  await page.locator(".panel").waitFor();
+  await page.getByText("Chat with us").waitFor();
+  assert.deepEqual(await set(page, "name", "after"), { ok: true });
+  assert.deepEqual(await page.evaluate(() => window.log), [
+    "name before",
+    "name during",
+    "nonsense unknown_key",
+    "max",
+    "loaded",
+    "maximized",
+  ]);
+  assert.deepEqual(
+    fake.taken().flatMap(({ value }) => value ?? []),
+    ["before", "during", "after"],
+  );
+});
+
 test("the six callbacks fire, each with its event, and a late onWebChatLoaded is called at once", async (t) => {
   const fake = await startFake(t);
   const page = await openPage(await newContext(t), fake.origin + "/");

@@ -236,6 +236,25 @@ for (const [what, broken] of [
   });
 }
 
+test("a fetch of the page's that never ends once: given up after half a minute, and sent again", async (t) => {
+  const head = `var real = fetch; fetch = function (url) {
+    if (/events/.test(url) && !window.hung) { window.hung = true; return new Promise(function () {}); }
+    return real.apply(this, arguments);
+  };`;
+  const fake = await startFake(t, { head });
+  const page = await (await newContext(t)).newPage();
+  await page.clock.install();
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.clock.runFor(2000);
+  assert.equal(await page.evaluate(() => window.hung), true);
+  await page.clock.runFor(29_000);
+  assert.equal(fake.beacons.length, 0);
+  await page.clock.runFor(5_000);
+  await fake.until(() => fake.names().includes("onWebChatLoaded"));
+  assert.equal(fake.taken()[0].seq, 1);
+});
+
 test("two tabs at once take over what an earlier page left: each event leaves once", async (t) => {
   const fake = await startFake(t);
   fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
@@ -321,6 +340,55 @@ test("the end of a page flushes what waits", async (t) => {
   await page.evaluate(() => window.onWebChat.set("name", "Ada"));
   await page.goto(fake.origin + "/bare");
   await fake.until(() => fake.taken().some(({ value }) => value === "Ada"));
+});
+
+test("a page that is only hidden flushes what waits as well", async (t) => {
+  const fake = await startFake(t);
+  const page = await (await newContext(t)).newPage();
+  await stopTimers(page);
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.evaluate(() => {
+    window.onWebChat.set("name", "Ada");
+    Object.defineProperty(document, "hidden", { value: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await fake.until(() => fake.taken().some(({ value }) => value === "Ada"));
+});
+
+test("at most 200 events are kept for the next page; the oldest go, counted, and are gaps", async (t) => {
+  const fake = await startFake(t);
+  fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
+  const context = await newContext(t);
+  const page = await context.newPage();
+  await page.clock.install();
+  await page.goto(fake.origin + "/");
+  await loaded(page);
+  await page.clock.runFor(2000);
+  await fake.until(() => fake.beacons.length > 0);
+  const { producer } = fake.beacons[0].envelope;
+  for (let second = 0; second < 30; second++) {
+    await page.evaluate(() => {
+      for (let i = 0; i < 8; i++) window.onWebChat.set("event", "filler");
+    });
+    await page.clock.runFor(1000);
+  }
+  await page.goto(fake.origin + "/bare");
+  const kept = await page.evaluate((key) => localStorage[key], `cb:demo:left:${producer}`);
+  const { dropped, events } = JSON.parse(kept);
+  assert.deepEqual([events.length, dropped], [200, 42]); // page, onWebChatLoaded, 240 more
+  fake.answer = () => ({ status: 204 });
+  await page.goto(fake.origin + "/next");
+  for (let tries = 0; tries < 20 && !fake.names().includes("dropped"); tries++) {
+    const answered = page.waitForResponse("**/v1/events", { timeout: 1000 }).catch(() => undefined);
+    await page.clock.runFor(1000);
+    await page.evaluate(() => window.onWebChat.set("event", "more"));
+    await answered;
+  }
+  const report = fake.taken().find(({ name }) => name === "dropped");
+  assert.deepEqual(report.props, { limited: 0, lost: 42 });
+  const seqs = fake.taken().flatMap((event) => (event.producer === producer ? event.seq : []));
+  assert.deepEqual([Math.min(...seqs), Math.max(...seqs), seqs.length], [43, 242, 200]);
 });
 
 test("a page that comes back leaves to the other page what that one took over", async (t) => {
