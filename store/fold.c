@@ -24,7 +24,7 @@ enum {
     /* Between commits, so that the views' fsync leaves the disk to the journal: ten times what the
        last one took, within these. A longer pause merges more changes of a row into one. */
     PAUSE_MIN_MS = 100,
-    PAUSE_MAX_MS = 500,
+    PAUSE_MAX_MS = 300,
     PAUSE_FACTOR = 10,
     CHECK_READERS_MS = 5000,
     SWEEP_ROWS = 5000,  /* deleted in one commit */
