@@ -10,6 +10,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { bundle } from "../../proto/embed.mjs";
+import { LAUNCH } from "./browser.mjs";
 
 const SOURCE = resolve(fileURLToPath(import.meta.url), "../../../query/dashboard");
 const TOKEN = "a-good-token";
@@ -217,19 +218,7 @@ before(async () => {
   await new Promise((done) => server.listen(0, "127.0.0.1", () => done(null)));
   const address = /** @type {import("node:net").AddressInfo} */ (server.address());
   origin = `http://127.0.0.1:${address.port}`;
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium", // with a new profile of its own
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  browser = await chromium.launch(LAUNCH);
 });
 
 after(async () => {
