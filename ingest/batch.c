@@ -20,6 +20,8 @@
 enum {
     EAGER_FRAMES = 2,        /* so many in flight keep the store busy … */
     FULL_ENOUGH = 64 * 1024, /* … and then a frame gathers this much before it leaves */
+    APART_US = 1500,         /* a frame with few of those who are connected waits so long … */
+    FEW_PART = 2,            /* … behind the one before it; less than this part of them is few */
     BUILDERS_KEPT = 8,       /* idle builders, each up to CB_FRAME_MAX of memory */
     LOAD_TICKETS_MIN = 64,
 };
@@ -52,8 +54,10 @@ struct load {
 struct cb_batch {
     struct cb_batch_opts opts;
     struct cb_uplink *uplink;
+    const struct cb_http *http; /* whose requests they are; NULL: not known */
     struct event *flush, *deadline;
     bool flush_due;
+    int64_t left_us; /* when the last frame left */
     size_t held;
     struct cb_pace pace;
     struct load *open;
@@ -250,6 +254,7 @@ static bool load_send(struct cb_batch *b, struct load *l) {
     if (cb_uplink_send(b->uplink, &l->builder->frame, l))
         return false;
     cb_crash_point("ingest_after_send");
+    b->left_us = cb_clock_mono_us();
     builder_recycle(b, l);
     l->prev = NULL;
     l->next = b->flying;
@@ -257,6 +262,18 @@ static bool load_send(struct cb_batch *b, struct load *l) {
         b->flying->prev = l;
     b->flying = l;
     return true;
+}
+
+/* Whether a frame that is not full may leave. The store syncs each batch of frames, which writes
+ * some 60 KB however little is in it: so they come apart, unless most who are connected wait for
+ * this one and few are left that could join it. Else the flush comes again when it is time. */
+static bool is_time(struct cb_batch *b, const struct load *open) {
+    int64_t left_us = b->left_us + APART_US - cb_clock_mono_us();
+    size_t clients = b->http ? cb_http_connections(b->http) : 0;
+    if (left_us <= 0 || left_us > APART_US || open->n_tickets >= clients / FEW_PART)
+        return true;
+    struct timeval wait = {0, left_us};
+    return event_add(b->flush, &wait) != 0;
 }
 
 /* Sends what may leave. */
@@ -273,8 +290,8 @@ static void send_all(struct cb_batch *b) {
     struct load *open = b->open;
     if (b->closed || !open || !open->n_tickets || !cb_uplink_credits(b->uplink))
         return;
-    if ((open->bytes >= FULL_ENOUGH || cb_uplink_in_flight(b->uplink) < EAGER_FRAMES) &&
-        load_send(b, open))
+    bool eager = cb_uplink_in_flight(b->uplink) < EAGER_FRAMES;
+    if ((open->bytes >= FULL_ENOUGH || (eager && is_time(b, open))) && load_send(b, open))
         b->open = NULL;
 }
 
@@ -403,6 +420,10 @@ int cb_batch_create(struct event_base *base, const struct cb_batch_opts *opts,
 
 void cb_batch_bind(struct cb_batch *batch, struct cb_uplink *uplink) {
     batch->uplink = uplink;
+}
+
+void cb_batch_serve(struct cb_batch *batch, const struct cb_http *http) {
+    batch->http = http;
 }
 
 size_t cb_batch_held_bytes(const struct cb_batch *batch) {

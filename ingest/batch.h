@@ -3,7 +3,8 @@
  * carries some of it was acked.
  *
  * Frames gather while the loop is busy and leave at once when it is idle: at the end of a turn the
- * open frame is sent when fewer than two are in flight or it holds 64 KB. Events that wait for the
+ * open frame is sent when it holds 64 KB; or when fewer than two are in flight, and the last one
+ * left 1.5 ms ago or half of those who are connected wait for this one. Events that wait for the
  * store (open and in flight) are bounded by held_max_bytes, and by what a slow store will ack in
  * time. A request is answered exactly once: by
  * its acks, or with 503 when they do not come within the ack timeout. One per thread, on its event
@@ -40,6 +41,9 @@ void cb_batch_destroy(struct cb_batch **batch);
  * It must outlive the last ticket. */
 void cb_batch_bind(struct cb_batch *batch, struct cb_uplink *uplink);
 cb_uplink_acked_fn cb_batch_acked;
+/* Whose requests will come: it says how many are connected. Not needed; it must outlive the loop.
+ */
+void cb_batch_serve(struct cb_batch *batch, const struct cb_http *http);
 
 /* Events that wait for the store, in bytes. */
 size_t cb_batch_held_bytes(const struct cb_batch *batch);

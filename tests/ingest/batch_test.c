@@ -73,6 +73,13 @@ void cb_http_reply(struct cb_http_req *req, int status, const char *headers, con
         assert_non_null(strstr(headers, "Retry-After: 1\r\n"));
 }
 
+static unsigned n_connected;
+
+unsigned cb_http_connections(const struct cb_http *http) {
+    (void)http;
+    return n_connected;
+}
+
 void cb_http_read(struct cb_http_req *req) {
     assert_true(req >= reqs && req < reqs + REQS && !replies[req - reqs]);
 }
@@ -88,6 +95,7 @@ static int setup(void **state) {
     now_ms = 1000000;
     n_sent = n_acked = 0;
     credits_max = CB_UPLINK_CREDITS;
+    n_connected = 0;
     memset(statuses, 0, sizeof statuses);
     memset(replies, 0, sizeof replies);
     memset(bodies, 0, sizeof bodies);
@@ -193,6 +201,41 @@ static void test_frames_gather_while_two_are_in_flight(void **state) {
     while (n_acked < n_sent)
         ack(f, CB_UPLINK_OK);
     for (size_t i = 0; i <= 5; i++)
+        is_answered(i, 204);
+}
+
+/* Each frame is a commit of the store: where many are connected, two frames of one request each do
+ * not follow each other at once. */
+static void test_small_frames_come_apart(void **state) {
+    struct fixture *f = *state;
+    cb_batch_serve(f->batch, (const struct cb_http *)f);
+    n_connected = 8;
+    request(f, 0, 1, 10);
+    turn(f);
+    assert_int_equal(n_sent, 1); /* nothing left before it */
+    ack(f, CB_UPLINK_OK);
+    now_ms += 1;
+    request(f, 1, 1, 10);
+    turn(f);
+    request(f, 2, 1, 10);
+    turn(f);
+    assert_int_equal(n_sent, 1);
+    now_ms += 1;
+    event_base_loop(f->base, EVLOOP_ONCE); /* nothing else comes: it leaves by the timer */
+    assert_int_equal(n_sent, 2);
+    assert_int_equal(sent[1].n_events, 2);
+    ack(f, CB_UPLINK_OK);
+    for (size_t i = 3; i < 7; i++)
+        request(f, i, 1, 10);
+    turn(f);
+    assert_int_equal(n_sent, 3); /* half of those who are connected: it is worth a commit */
+    ack(f, CB_UPLINK_OK);
+    n_connected = 1;
+    request(f, 7, 1, 10);
+    turn(f);
+    assert_int_equal(n_sent, 4); /* who is alone never waits */
+    ack(f, CB_UPLINK_OK);
+    for (size_t i = 0; i < 8; i++)
         is_answered(i, 204);
 }
 
@@ -397,6 +440,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ROW(test_the_answer_waits_for_the_ack),
         ROW(test_frames_gather_while_two_are_in_flight),
+        ROW(test_small_frames_come_apart),
         ROW(test_a_large_request_waits_for_all_its_frames),
         ROW(test_one_lost_frame_is_503_for_its_requests),
         ROW(test_the_deadline_answers_once),
