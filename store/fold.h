@@ -21,7 +21,6 @@ struct cb_fold_seen {
     struct cb_row *row;
     struct cb_seen_set set;
     uint64_t gap_before;
-    uint32_t day_before;
 };
 struct cb_fold_visitor {
     struct cb_row *row;

@@ -39,15 +39,6 @@ struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]) {
     return key;
 }
 
-struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]) {
-    struct cb_key key;
-    cb_key_init(&key);
-    cb_key_u32(&key, day);
-    cb_key_u32(&key, site);
-    cb_key_bytes(&key, producer, 8);
-    return key;
-}
-
 struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64_t chunk) {
     struct cb_key key = cb_key_seen(site, producer);
     cb_key_u64(&key, chunk);

@@ -97,7 +97,6 @@ struct cb_key cb_key_meta(uint8_t what);
 struct cb_key cb_key_verdict(uint64_t position, uint16_t chunk);
 struct cb_key cb_key_name(uint32_t site, struct cb_str name);
 struct cb_key cb_key_seen(uint32_t site, const uint8_t producer[8]);
-struct cb_key cb_key_seen_day(uint32_t day, uint32_t site, const uint8_t producer[8]);
 struct cb_key cb_key_seen_chunk(uint32_t site, const uint8_t producer[8], uint64_t chunk);
 struct cb_key cb_key_count(uint32_t site, uint32_t day, uint32_t name_id);
 struct cb_key cb_key_minute(uint32_t quarter, uint32_t site, uint32_t name_id, uint8_t minute,

@@ -4,32 +4,13 @@
 #include <stdlib.h>
 
 #include "store/rows.h"
+#include "store/sweep_producers.h"
 #include "store/sweep_retained.h"
 #include "store/sweep_sessions.h"
 #include "store/sweep_timeline.h"
 #include "store/trim.h"
 
-enum { DAY_KEY_BYTES = 16, PRODUCERS_MAX = 1024 };
-
-int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[8], uint32_t before,
-                  uint32_t day) {
-    struct cb_row *row;
-    int rc = 0;
-    if (before == day) {
-        return 0;
-    }
-    if (before != UINT32_MAX) {
-        struct cb_key old = cb_key_seen_day(before, site, producer);
-        rc = cb_views_row_unread(views, CB_TABLE_SEEN_DAYS, &old, true, &row);
-        rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
-    }
-    if (rc == 0) {
-        struct cb_key key = cb_key_seen_day(day, site, producer);
-        rc = cb_views_row_unread(views, CB_TABLE_SEEN_DAYS, &key, false, &row);
-        rc = rc == 0 ? cb_row_resize(views, row, 1) : rc;
-    }
-    return rc;
-}
+enum { VERDICTS_MAX = 1024 }; /* of a step */
 
 int cb_sweep_last(struct cb_views *views, uint32_t *day) {
     struct cb_key key = cb_key_meta(CB_META_SWEPT_DAY);
@@ -58,10 +39,9 @@ static int delete_row(struct cb_views *views, enum cb_table table, const struct 
     return rc == 0 ? cb_row_resize(views, row, 0) : rc;
 }
 
-/* Keys of a table from first on, up to max, while they begin with its prefix_len bytes. A step
- * reads first and changes the cache afterwards. */
+/* Keys of a table from first on, up to max. A step reads first and changes the cache afterwards. */
 static int collect(struct cb_views *views, enum cb_table table, const struct cb_key *first,
-                   size_t prefix_len, struct cb_key *keys, uint32_t max, uint32_t *n) {
+                   struct cb_key *keys, uint32_t max, uint32_t *n) {
     struct cb_db_cursor *cursor;
     int rc = cb_views_cursor(views, table, &cursor);
     if (rc != 0) {
@@ -71,9 +51,6 @@ static int collect(struct cb_views *views, enum cb_table table, const struct cb_
     *n = 0;
     for (rc = cb_db_seek(cursor, cb_key_str(first), &key, &value); rc == 0 && *n < max;
          rc = cb_db_next(cursor, &key, &value)) {
-        if (key.len < prefix_len || memcmp(key.p, first->bytes, prefix_len) != 0) {
-            break;
-        }
         cb_key_init(&keys[*n]);
         cb_key_bytes(&keys[(*n)++], key.p, key.len);
     }
@@ -81,57 +58,21 @@ static int collect(struct cb_views *views, enum cb_table table, const struct cb_
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-/* Deletes a producer's rows; its day's row goes last, when the chunks are all gone. */
-static int forget(struct cb_views *views, const struct cb_key *day_key, uint32_t *rows_left) {
-    struct cb_key chunks[PRODUCERS_MAX];
-    struct cb_key seen = {.len = 0};
-    cb_key_bytes(&seen, day_key->bytes + 4, DAY_KEY_BYTES - 4);
-    uint32_t n, max = *rows_left < PRODUCERS_MAX ? *rows_left : PRODUCERS_MAX;
-    int rc = collect(views, CB_TABLE_SEEN_CHUNKS, &seen, seen.len, chunks, max, &n);
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        rc = delete_row(views, CB_TABLE_SEEN_CHUNKS, &chunks[i]);
-    }
-    *rows_left -= n;
-    if (rc != 0 || n == max) {
-        *rows_left = 0; /* more chunks may be left: the next step begins with this producer */
-        return rc;
-    }
-    *rows_left -= 1;
-    rc = delete_row(views, CB_TABLE_SEEN, &seen);
-    return rc == 0 ? delete_row(views, CB_TABLE_SEEN_DAYS, day_key) : rc;
-}
-
 /* Verdicts of records that are gone; *rows_left is 0 when more may be left. */
 static int forget_verdicts(struct cb_views *views, uint32_t *rows_left) {
-    struct cb_key keys[PRODUCERS_MAX];
+    struct cb_key keys[VERDICTS_MAX];
     struct cb_key first = cb_key_verdict(0, 0);
-    uint32_t n, i = 0, max = *rows_left < PRODUCERS_MAX ? *rows_left : PRODUCERS_MAX;
+    uint32_t n, i = 0, max = *rows_left < VERDICTS_MAX ? *rows_left : VERDICTS_MAX;
     uint64_t before;
     int rc = cb_trim_noted(views, &before);
     if (rc == 0) {
-        rc = collect(views, CB_TABLE_VERDICTS, &first, 0, keys, max, &n);
+        rc = collect(views, CB_TABLE_VERDICTS, &first, keys, max, &n);
     }
     while (rc == 0 && i < n && cb_be64_get(keys[i].bytes) < before) {
         rc = delete_row(views, CB_TABLE_VERDICTS, &keys[i++]);
     }
     /* A cursor sees what LMDB has, not what this batch deleted: more is for the next step. */
     *rows_left = i < max ? *rows_left - i : 0;
-    return rc;
-}
-
-static int forget_producers(struct cb_views *views, uint32_t day, uint32_t rows_left, bool *done) {
-    struct cb_key keys[PRODUCERS_MAX];
-    static const uint8_t no_producer[8];
-    struct cb_key first = cb_key_seen_day(0, 0, no_producer); /* the longest silent come first */
-    uint32_t n;
-    int rc = collect(views, CB_TABLE_SEEN_DAYS, &first, 0, keys, PRODUCERS_MAX, &n);
-    for (uint32_t i = 0; rc == 0 && i < n && rows_left > 0 && !*done; i++) {
-        /* More than 8 whole days, wherever in its day the last receipt was. */
-        *done = keys[i].len != DAY_KEY_BYTES ||
-                (uint64_t)cb_be32_get(keys[i].bytes) + CB_SEEN_DAYS + 1 > day;
-        rc = *done ? 0 : forget(views, &keys[i], &rows_left);
-    }
-    *done |= n == 0;
     return rc;
 }
 
@@ -159,7 +100,7 @@ static int forget_front(struct cb_views *views, enum cb_table table, int64_t bef
         return CB_ENOMEM;
     }
     cb_key_u32(&first, 0);
-    int rc = collect(views, table, &first, 0, keys, *rows_left, &n);
+    int rc = collect(views, table, &first, keys, *rows_left, &n);
     while (rc == 0 && i < n && cb_be32_get(keys[i].bytes) < before) {
         rc = delete_row(views, table, &keys[i++]);
     }
@@ -181,30 +122,53 @@ static int forget_series(struct cb_views *views, uint32_t day, uint32_t rows_lef
     return rc;
 }
 
-int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
+/* What stands in front of its table, so that looking for it costs nothing where there is none. */
+static int forget_fronts(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     uint32_t rows_left = rows_max;
-    bool last; /* what takes many steps is not begun anew in each */
-    *done = false;
-    int rc = cb_sweep_retained_begun(views, &last);
-    if (rc == 0 && last) {
-        rc = cb_sweep_retained(views, day, rows_max, done);
-        return rc == 0 && *done ? note_swept(views, day) : rc;
-    }
-    rc = rc == 0 ? forget_verdicts(views, &rows_left) : rc;
+    int rc = forget_verdicts(views, &rows_left);
     if (rc == 0 && rows_left > 0) {
         rc = cb_sweep_timeline(views, &rows_left);
     }
-    if (rc == 0 && rows_left > 0) {
-        rc = forget_producers(views, day, rows_left, done);
+    *done = false;
+    return rc == 0 && rows_left > 0 ? forget_series(views, day, rows_left, done) : rc;
+}
+
+/* Walks through whole tables, which take many steps: a row of meta says where one stands, so none
+ * is begun anew. */
+static const struct walk {
+    uint8_t at; /* that row */
+    int (*step)(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done);
+} walks[] = {
+    {CB_META_PRODUCERS_AT, cb_sweep_producers},
+    {CB_META_SESSIONS_AT, cb_sweep_sessions},
+    {CB_META_RETAINED_AT, cb_sweep_retained},
+};
+enum { WALKS = sizeof(walks) / sizeof(*walks) };
+
+/* The walk that is under way; WALKS: none. */
+static int find_walk(struct cb_views *views, size_t *nth) {
+    int rc = 0;
+    for (*nth = 0; *nth < WALKS; ++*nth) {
+        struct cb_key key = cb_key_meta(walks[*nth].at);
+        struct cb_row *row;
+        rc = cb_views_row(views, CB_TABLE_META, &key, &row);
+        if (rc != 0 || row->len > 0) {
+            break;
+        }
     }
-    if (rc == 0 && *done) {
-        rc = forget_series(views, day, rows_max, done);
+    return rc;
+}
+
+int cb_sweep_step(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
+    size_t nth;
+    *done = true;
+    int rc = find_walk(views, &nth);
+    if (rc == 0 && nth == WALKS) {
+        nth = 0;
+        rc = forget_fronts(views, day, rows_max, done);
     }
-    if (rc == 0 && *done) {
-        rc = cb_sweep_sessions(views, day, rows_max, done);
-    }
-    if (rc == 0 && *done) {
-        rc = cb_sweep_retained(views, day, rows_max, done);
+    for (; rc == 0 && *done && nth < WALKS; nth++) {
+        rc = walks[nth].step(views, day, rows_max, done);
     }
     return rc == 0 && *done ? note_swept(views, day) : rc;
 }

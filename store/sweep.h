@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * sweep.h: forgets the seen sets of producers that have been silent for 8 days of journal time,
- * sessions that are out of reach (sweep_sessions.h), minutes and hours that are no longer kept
+ * sweep.h: forgets the seen sets of producers that have been silent for 8 days of journal time
+ * (sweep_producers.h), sessions that are out of reach (sweep_sessions.h), minutes and hours that are no longer kept
  * (CB_MINUTES_KEPT_DAYS, CB_HOURS_KEPT_DAYS), the verdicts of records that the journal does not
  * keep any more, and the rows of timelines that name only such (sweep_timeline.h).
  *
@@ -13,17 +13,10 @@
 
 #include "store/views.h"
 
-enum { CB_SEEN_DAYS = 8 };
-
 /* The day of journal time that a record belongs to. */
 static inline uint32_t cb_sweep_day(int64_t journal_ms) {
     return (uint32_t)(journal_ms / 86400000);
 }
-
-/* Marks that a producer's last receipt is now on another day. before: UINT32_MAX for a new
- * producer. */
-CB_MUST_USE int cb_sweep_note(struct cb_views *views, uint32_t site, const uint8_t producer[8],
-                              uint32_t before, uint32_t day);
 
 /* One step within a batch of its own: deletes up to rows_max rows of what is due on day. *done says
  * that none is left; the day is then noted as swept. */

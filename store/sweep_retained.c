@@ -356,13 +356,6 @@ static int state_row(struct cb_views *views, struct cb_row **out) {
                : rc;
 }
 
-int cb_sweep_retained_begun(struct cb_views *views, bool *begun) {
-    struct cb_row *row;
-    int rc = state_row(views, &row);
-    *begun = rc == 0 && row->len > 0;
-    return rc;
-}
-
 static int load(struct walk *walk, const struct cb_row *row) {
     walk->at = cb_key_site(0);
     if (row->len == 0) {

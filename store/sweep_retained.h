@@ -11,8 +11,6 @@
 
 #include "store/views.h"
 
-/* Whether a walk was begun and has not come to its end. */
-CB_MUST_USE int cb_sweep_retained_begun(struct cb_views *views, bool *begun);
 /* One step within a batch of its own: looks through a stretch of the tables, and deletes about
  * rows_max rows. *done says that the walk has come to the end; else the next step goes on where it
  * stands. */

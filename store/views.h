@@ -17,7 +17,7 @@
 #include "store/memo.h"
 #include "store/zone.h"
 
-enum { CB_VIEWS_VERSION = 5 };
+enum { CB_VIEWS_VERSION = 6 };
 
 /* X(symbol, name in LMDB). The rows are in FORMAT.md. */
 #define CB_TABLES(X)                                                                               \
@@ -29,7 +29,6 @@ enum { CB_VIEWS_VERSION = 5 };
     X(CB_TABLE_SITE_STATE, "site_state")                                                           \
     X(CB_TABLE_VERDICTS, "verdicts")                                                               \
     X(CB_TABLE_SEEN, "seen")                                                                       \
-    X(CB_TABLE_SEEN_DAYS, "seen_days")                                                             \
     X(CB_TABLE_SEEN_CHUNKS, "seen_chunks")                                                         \
     X(CB_TABLE_COUNTS, "counts")                                                                   \
     X(CB_TABLE_MINUTES, "minutes")                                                                 \
@@ -67,6 +66,7 @@ enum {
     CB_META_VERSION = 1,
     CB_META_SWEPT_DAY = 2,
     CB_META_TRIMMED = 3,
+    CB_META_PRODUCERS_AT = 4, /* where the sweep of `seen` stands */
     CB_META_SESSIONS_AT = 7,  /* where the sweep of sessions stands */
     CB_META_ERASED_AT = 8,    /* journal time of the newest erasure */
     CB_META_ERASED_DIRTY = 9, /* the newest `dirty` of any */

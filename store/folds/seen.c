@@ -9,7 +9,6 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 #include "store/seen_set.h"
-#include "store/sweep.h"
 
 /* A producer's share of `lost`: a producer that claims to begin at 2^53 must not drown everyone
  * else's. */
@@ -31,25 +30,22 @@ static int begin(struct cb_fold_ctx *ctx, struct cb_row *row) {
     int rc = cb_seen_set_decode((struct cb_str){(const char *)row->data, row->len}, &seen->set);
     if (rc == 0) {
         seen->row = row;
-        seen->day_before = row->len > 0 ? cb_sweep_day(seen->set.journal_ms) : UINT32_MAX;
         seen->gap_before = gap_of(&seen->set);
     }
     return rc;
 }
 
 /* Writes the set of the producer at hand. */
-static int end(struct cb_fold_ctx *ctx, const uint8_t *producer) {
+static int on_end(struct cb_fold_ctx *ctx) {
     struct cb_fold_seen *seen = &ctx->seen;
     if (!seen->row) {
         return 0;
     }
-    int rc = cb_sweep_note(ctx->views, ctx->site, producer, seen->day_before,
-                           cb_sweep_day(ctx->journal_ms));
     /* Expiry counts from the last receipt, duplicates included. */
     seen->set.journal_ms = ctx->journal_ms;
     uint8_t bytes[CB_SEEN_SET_BYTES_MAX];
     size_t len = cb_seen_set_encode(&seen->set, bytes);
-    rc = rc == 0 ? cb_row_resize(ctx->views, seen->row, len) : rc;
+    int rc = cb_row_resize(ctx->views, seen->row, len);
     if (rc != 0) {
         return rc;
     }
@@ -72,10 +68,6 @@ static int on_event(struct cb_fold_ctx *ctx) {
                    : rc;
 }
 
-static int on_end(struct cb_fold_ctx *ctx) {
-    return end(ctx, ctx->envelope->producer);
-}
-
 /* A refused event that told its number arrived: it must not look lost. */
 static int on_reject(struct cb_fold_ctx *ctx, const struct cb_reject *reject) {
     bool fresh;
@@ -88,7 +80,7 @@ static int on_reject(struct cb_fold_ctx *ctx, const struct cb_reject *reject) {
     rc = rc == 0 ? cb_seen_set_add(ctx->views, ctx->site, reject->producer, &ctx->seen.set,
                                    reject->seq, &fresh)
                  : rc;
-    return rc == 0 ? end(ctx, reject->producer) : rc;
+    return rc == 0 ? on_end(ctx) : rc;
 }
 
 const struct cb_fold_ops cb_fold_seen = {

@@ -4,6 +4,7 @@
 #include "tests/store/rig.h"
 
 #include "store/rows.h"
+#include "store/sweep.h"
 
 static const int64_t day_ms = 86400000;
 static const int64_t t0 = INT64_C(1767225600000); /* 2026-01-01T00:00:00Z */
@@ -469,12 +470,18 @@ static void test_seen_expires(void **state) {
     rig_fold(rig);
     assert_int_equal(rig_books(rig, "demo").duplicate, 3);
     assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 2); /* 1 and 3 */
-    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_DAYS), 2);
     assert_int_equal(rows_of(rig, CB_TABLE_SEEN_CHUNKS), 0);
     rig_add(rig, "demo", 1, 1, t0, 1, "onClick");
     rig_fold(rig);
     assert_int_equal(rig_books(rig, "demo").duplicate, 4);
     cb_clock_replace(NULL);
+}
+
+static void add_producer(struct rig *rig, uint32_t producer, uint64_t seq) {
+    struct cb_envelope envelope = rig_envelope("demo", 0, 1, t0);
+    memcpy(envelope.producer, &producer, sizeof(producer));
+    struct cb_event event = rig_event(seq, "onClick");
+    assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
 }
 
 /* More producers than one step takes. */
@@ -486,10 +493,7 @@ static void test_seen_expires_in_steps(void **state) {
     rig_close(rig);
     rig_open(rig);
     for (uint32_t i = 0; i < 7000; i++) {
-        struct cb_envelope envelope = rig_envelope("demo", 0, 1, t0);
-        memcpy(envelope.producer, &i, sizeof(i));
-        struct cb_event event = rig_event(1, "onClick");
-        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+        add_producer(rig, i, 1);
     }
     rig_fold(rig);
     assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 7000);
@@ -497,8 +501,83 @@ static void test_seen_expires_in_steps(void **state) {
     rig_add(rig, "demo", 0, 7, t0, 1, "onClick");
     rig_fold(rig);
     assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 1);
-    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_DAYS), 1);
     assert_int_equal(rig_books(rig, "demo").counted, 7001);
+    cb_clock_replace(NULL);
+}
+
+static uint64_t views_position(struct rig *rig) {
+    struct cb_db_txn *txn;
+    uint64_t position;
+    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
+    assert_int_equal(cb_views_position(rig->views, txn, &position), 0);
+    cb_db_abort(&txn);
+    return position;
+}
+
+static bool is_under_way(struct rig *rig) {
+    struct cb_key key = cb_key_meta(CB_META_PRODUCERS_AT);
+    struct cb_db_txn *txn;
+    struct cb_str value;
+    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
+    int rc = cb_db_get(txn, cb_views_table(rig->views, CB_TABLE_META), cb_key_str(&key), &value);
+    cb_db_abort(&txn);
+    return rc == 0;
+}
+
+/* A sweep that crashes cut short, also between the chunks of one producer, goes on where it stood,
+ * and what it leaves is what one without a crash does. */
+static void test_seen_expires_cut_short(void **state) {
+    struct rig *rig = *state;
+    fake_wall_us = cb_clock_wall_ms() * 1000;
+    fake_mono_us = 1000000;
+    cb_clock_replace(&fake_clock);
+    rig_close(rig);
+    rig_open(rig);
+    for (uint32_t i = 0; i < 40; i++) {
+        const uint64_t odd = i % 36 == 3 ? 60 : 1;
+        for (uint64_t n = 0; n < odd; n++) {
+            add_producer(rig, i, 1 + 2000 * n);
+        }
+    }
+    rig_fold(rig);
+    pass_days(6);
+    for (uint32_t i = 0; i < 40; i += 4) {
+        add_producer(rig, i, 2);
+    }
+    rig_fold(rig);
+    const size_t chunks = rows_of(rig, CB_TABLE_SEEN_CHUNKS);
+    assert_true(chunks > 80);
+    pass_days(5);
+    rig_add(rig, "demo", 0, 7, t0, 1, "onClick"); /* in the journal, and not folded */
+    rig_seal(rig);
+    const uint32_t day = (uint32_t)(cb_clock_wall_ms() / day_ms);
+    const uint64_t position = views_position(rig);
+    assert_int_equal(position + 1, cb_journal_head(rig->journal));
+    bool done = false;
+    unsigned under_way = 0;
+    for (unsigned step = 0; !done; step++) {
+        assert_true(step < 400);
+        assert_int_equal(cb_views_begin(rig->views), 0);
+        assert_int_equal(cb_sweep_step(rig->views, day, 3, &done), 0);
+        if (step % 2) { /* and what was not committed never was */
+            cb_views_abort(rig->views);
+            done = false;
+            continue;
+        }
+        assert_int_equal(cb_views_commit(rig->views, position), 0);
+        under_way += is_under_way(rig);
+        if (under_way == 5) { /* two of the 15 rows were of `seen` */
+            assert_int_equal(rows_of(rig, CB_TABLE_SEEN_CHUNKS), chunks - 13);
+        }
+    }
+    assert_true(under_way > chunks / 3);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 10);
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN_CHUNKS), 0);
+    rig_close(rig);
+    rig_open(rig);
+    assert_false(is_under_way(rig));
+    assert_int_equal(rows_of(rig, CB_TABLE_SEEN), 11);
+    rig_rebuild_is_identical(rig);
     cb_clock_replace(NULL);
 }
 
@@ -563,6 +642,7 @@ int main(void) {
         RIG_TEST(test_export),
         RIG_TEST(test_seen_expires),
         RIG_TEST(test_seen_expires_in_steps),
+        RIG_TEST(test_seen_expires_cut_short),
         RIG_TEST(test_export_large_frame),
         RIG_TEST(test_export_rare_site),
         RIG_STOPPED_TEST(test_time_before_1970),
