@@ -187,6 +187,11 @@ static const char *json_escape(const unsigned char *p, size_t sequence, char scr
     return NULL;
 }
 
+/* What needs neither an escape nor a look at the bytes behind it. */
+static bool is_plain(unsigned char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<';
+}
+
 int cb_buf_append_json(struct cb_buf *buf, struct cb_str s) {
     size_t before = buf->len;
     const unsigned char *p = (const unsigned char *)s.p;
@@ -194,6 +199,10 @@ int cb_buf_append_json(struct cb_buf *buf, struct cb_str s) {
     const unsigned char *plain = p;
     int rc = cb_buf_append(buf, "\"", 1);
     while (rc == 0 && p < end) {
+        if (is_plain(*p)) {
+            p++;
+            continue;
+        }
         size_t sequence = utf8_sequence(p, end);
         size_t taken;
         char scratch[8];

@@ -10,27 +10,46 @@ static void note(struct cb_json *json, int rc) {
         json->err = rc;
 }
 
-static void raw(struct cb_json *json, const char *text, size_t len) {
+/* Room for len bytes, of which less may be used; NULL after an error. An answer is thousands of
+ * short pieces: each is put together in its place. */
+static char *room(struct cb_json *json, size_t len) {
     if (!json->err)
-        note(json, cb_buf_append(json->out, text, len));
+        note(json, cb_buf_reserve(json->out, len));
+    return json->err ? NULL : json->out->data + json->out->len;
+}
+
+static void used(struct cb_json *json, const char *end) {
+    json->out->len = (size_t)(end - json->out->data);
 }
 
 /* Before each value, and before each key (whose value then needs none). */
-static void separate(struct cb_json *json) {
+static char *separate(struct cb_json *json, char *p) {
     if (json->comma)
-        raw(json, ",", 1);
+        *p++ = ',';
+    return p;
+}
+
+static char *copy(char *p, const char *text, size_t len) {
+    memcpy(p, text, len);
+    return p + len;
+}
+
+/* A value as it is written. */
+static void value_of(struct cb_json *json, const char *text, size_t len) {
+    char *p = room(json, len + 1);
+    if (p)
+        used(json, copy(separate(json, p), text, len));
     json->comma = true;
 }
 
 static void begin(struct cb_json *json, char bracket) {
-    separate(json);
-    raw(json, &bracket, 1);
+    value_of(json, &bracket, 1);
     json->comma = false;
 }
 
 static void end(struct cb_json *json, char bracket) {
-    raw(json, &bracket, 1);
-    json->comma = true;
+    json->comma = false;
+    value_of(json, &bracket, 1);
 }
 
 void cb_json_object_begin(struct cb_json *json) {
@@ -50,28 +69,34 @@ void cb_json_array_end(struct cb_json *json) {
 }
 
 void cb_json_members(struct cb_json *json, struct cb_str members) {
-    separate(json);
-    raw(json, members.p, members.len);
+    value_of(json, members.p, members.len);
 }
 
 void cb_json_key(struct cb_json *json, const char *key) {
-    separate(json);
-    raw(json, "\"", 1);
-    raw(json, key, strlen(key));
-    raw(json, "\":", 2);
+    const size_t len = strlen(key);
+    char *p = room(json, len + 4);
+    if (p) {
+        p = separate(json, p);
+        *p++ = '"';
+        used(json, copy(copy(p, key, len), "\":", 2));
+    }
     json->comma = false;
 }
 
 void cb_json_key_str(struct cb_json *json, struct cb_str key) {
     cb_json_str(json, key);
-    raw(json, ":", 1);
+    json->comma = false;
+    value_of(json, ":", 1);
     json->comma = false;
 }
 
 void cb_json_str(struct cb_json *json, struct cb_str value) {
-    separate(json);
-    if (!json->err)
+    char *p = room(json, 1);
+    if (p) {
+        used(json, separate(json, p));
         note(json, cb_buf_append_json(json->out, value));
+    }
+    json->comma = true;
 }
 
 /* Not printf: a series of 100,000 points writes 300,000 numbers. */
@@ -84,8 +109,7 @@ static void number(struct cb_json *json, uint64_t value, bool negative) {
     } while (value > 0);
     if (negative)
         *--p = '-';
-    separate(json);
-    raw(json, p, (size_t)(text + sizeof text - p));
+    value_of(json, p, (size_t)(text + sizeof text - p));
 }
 
 void cb_json_uint(struct cb_json *json, uint64_t value) {
@@ -106,15 +130,14 @@ void cb_json_ratio(struct cb_json *json, uint64_t n, uint64_t of) {
     number(json, tenths / 10000, false);
     for (unsigned i = 4; i > 0; i--, tenths /= 10)
         text[i] = (char)('0' + tenths % 10);
-    raw(json, text, 5);
+    json->comma = false;
+    value_of(json, text, 5);
 }
 
 void cb_json_bool(struct cb_json *json, bool value) {
-    separate(json);
-    raw(json, value ? "true" : "false", value ? 4 : 5);
+    value_of(json, value ? "true" : "false", value ? 4 : 5);
 }
 
 void cb_json_null(struct cb_json *json) {
-    separate(json);
-    raw(json, "null", 4);
+    value_of(json, "null", 4);
 }

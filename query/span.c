@@ -172,6 +172,54 @@ static int64_t bucket_next(UCalendar *calendar, enum cb_grain grain, int64_t sta
     return next > start ? next : start + CB_MINUTE_MS; /* never for ever, should ICU fail */
 }
 
+/* Where the zone's clock is not changed, buckets are as far apart as their length says: ICU is
+ * asked once for each such stretch, not for each bucket. */
+struct stretch {
+    int64_t length; /* of a bucket; 0: months, whose lengths differ */
+    int64_t until; /* from the last start that was asked for up to this the clock is not changed; 0:
+                      a start where that may not be built on */
+};
+
+static struct stretch stretch_of(enum cb_grain grain) {
+    static const int64_t lengths[] = {[CB_GRAIN_MINUTE] = CB_MINUTE_MS,
+                                      [CB_GRAIN_HOUR] = HOUR_MS,
+                                      [CB_GRAIN_DAY] = 24 * HOUR_MS,
+                                      [CB_GRAIN_WEEK] = 7 * 24 * HOUR_MS,
+                                      [CB_GRAIN_MONTH] = 0};
+    return (struct stretch){.length = lengths[grain]};
+}
+
+/* A stretch may be built on where a start is at a whole hour of the local clock, at midnight, at
+ * that of a Monday: not where the clock was put forward over it. */
+static void stretch_begin(UCalendar *calendar, enum cb_grain grain, int64_t start,
+                          struct stretch *stretch) {
+    const int64_t monday =
+        grain == CB_GRAIN_WEEK ? 3 * 24 * HOUR_MS : 0; /* 1970 began on a Thursday */
+    UErrorCode status = U_ZERO_ERROR;
+    UDate change;
+    stretch->until = 0;
+    if (stretch->length == 0)
+        return;
+    int64_t local = start + offset_ms(calendar, start) + monday;
+    if (floor_to(local, stretch->length) != local)
+        return;
+    if (!ucal_getTimeZoneTransitionDate(calendar, UCAL_TZ_TRANSITION_NEXT, &change, &status))
+        change = (UDate)TIME_MAX_MS;
+    if (U_SUCCESS(status))
+        stretch->until = change < (UDate)TIME_MAX_MS ? (int64_t)change : INT64_MAX;
+}
+
+/* The start behind one that bucket_next or this gave. */
+static int64_t stretch_next(UCalendar *calendar, enum cb_grain grain, int64_t start,
+                            struct stretch *stretch) {
+    if (start >= stretch->until - stretch->length) {
+        stretch_begin(calendar, grain, start, stretch);
+        if (start >= stretch->until - stretch->length)
+            return bucket_next(calendar, grain, start);
+    }
+    return start + stretch->length;
+}
+
 /* The bucket that ms is in. Where the clock goes back over midnight, a date begins before the one
  * before it has ended. */
 static void bucket_of(UCalendar *calendar, enum cb_grain grain, int64_t ms, int64_t *start,
@@ -439,10 +487,11 @@ static int cut(UCalendar *calendar, const struct cb_span *span, enum cb_grain gr
     size_t cap = 0;
     int64_t from_ms = span->from * CB_MINUTE_MS, to_ms = span->to * CB_MINUTE_MS;
     int64_t start, next;
+    struct stretch stretch = stretch_of(grain);
     bucket_of(calendar, grain, from_ms, &start, &next);
     buckets->first = floor_to(start, CB_MINUTE_MS) / CB_MINUTE_MS;
     int rc = bound_add(buckets, &cap, span->from);
-    for (; !rc && next < to_ms; next = bucket_next(calendar, grain, next)) {
+    for (; !rc && next < to_ms; next = stretch_next(calendar, grain, next, &stretch)) {
         /* Offsets with seconds (none since 1972) put a start between minutes. */
         int64_t minute = next / CB_MINUTE_MS;
         if (minute <= buckets->bounds[buckets->n - 1])

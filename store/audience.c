@@ -5,7 +5,7 @@
 
 int cb_audience_open(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
                      struct cb_audience *out) {
-    *out = (struct cb_audience){.site = site, .name_id = name_id};
+    *out = (struct cb_audience){.site = site, .name_id = name_id, .since = INT64_MAX};
     cb_ordinals_init(&out->set);
     int rc = cb_snapshot_kept(snapshot, &out->kept);
     rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_MINUTES, &out->minutes) : rc;
@@ -162,43 +162,79 @@ struct reach {
     int64_t left, right;      /* days reach in up to left, and out from right on */
     size_t n;                 /* days that are in it */
     struct cb_site_day first; /* of them; not in the set unless there are more */
+    bool counted;             /* n_first is known: a range that several days may lie in has none */
+    uint64_t n_first;
 };
+
+enum { LONGEST = CB_ZONE_DAY_QUARTERS_MAX * CB_QUARTER_MINUTES };
 
 static int add_to_set(struct cb_audience *audience, const struct cb_site_day *day) {
     return read_day(audience, day, audience->name_id, &audience->set, NULL);
+}
+
+/* A day that lies in the range. The first is counted while the walk stands at it: most ranges are
+ * one day. */
+static int take_day(struct cb_audience *audience, const struct cb_site_day *day,
+                    struct reach *reach) {
+    reach->n++;
+    if (reach->n == 1) {
+        reach->first = *day;
+        return reach->counted ? read_day(audience, day, audience->name_id, NULL, &reach->n_first)
+                              : 0;
+    }
+    int rc = reach->n == 2 ? add_to_set(audience, &reach->first) : 0;
+    return rc == 0 ? add_to_set(audience, day) : rc;
+}
+
+/* What a day is to [from, to), which it reaches into. half: it also lies in it where its middle
+ * does. */
+static int look_at_day(struct cb_audience *audience, const struct cb_site_day *day, int64_t from,
+                       int64_t to, bool half, struct reach *reach) {
+    const int64_t middle = (day->from + day->to) / 2;
+    if (day->from < from && day->to > reach->left) {
+        reach->left = day->to;
+    }
+    if (day->to > to && day->from < reach->right) {
+        reach->right = day->from;
+    }
+    return (day->from >= from && day->to <= to) || (half && middle >= from && middle < to)
+               ? take_day(audience, day, reach)
+               : 0;
 }
 
 /* Adds the days that lie in [from, to), if there are several. half: also those over an edge whose
  * middle lies in it. */
 static int add_days(struct cb_audience *audience, int64_t from, int64_t to, bool half,
                     struct reach *out) {
-    const int64_t longest = CB_ZONE_DAY_QUARTERS_MAX * CB_QUARTER_MINUTES;
-    struct cb_key at = cb_audience_from(audience, from - longest);
-    struct cb_site_day day;
-    int rc;
-    *out = (struct reach){.left = from, .right = to};
-    while ((rc = cb_audience_day(audience, &at, to, &day)) == 0) {
-        int64_t middle = (day.from + day.to) / 2;
-        bool inside = day.from >= from && day.to <= to;
-        if (inside || (half && middle >= from && middle < to)) {
-            out->n++;
-            if (out->n == 1) {
-                out->first = day;
-            } else {
-                rc = out->n == 2 ? add_to_set(audience, &out->first) : 0;
-                rc = rc == 0 ? add_to_set(audience, &day) : rc;
+    struct cb_site_day day, *ahead = audience->ahead;
+    size_t i = 0, kept = 0;
+    int rc = 0;
+    *out = (struct reach){.left = from, .right = to, .counted = to - from <= LONGEST};
+    if (from < audience->since) {
+        audience->n_ahead = 0;
+        audience->next = cb_audience_from(audience, from - LONGEST);
+    }
+    for (bool more = true; more && rc == 0; i++) {
+        if (i < audience->n_ahead) {
+            day = ahead[i];
+        } else {
+            rc = cb_audience_day(audience, &audience->next, INT64_MAX, &day);
+        }
+        more = rc == 0 && (day.from < to || i + 1 < audience->n_ahead);
+        if (rc == 0 && day.from < to) {
+            rc = look_at_day(audience, &day, from, to, half, out);
+        }
+        if (rc == 0 && day.to > to) {
+            if (kept < CB_DAYS_AHEAD) {
+                ahead[kept] = day; /* read already: kept is i at most */
             }
-        }
-        if (rc != 0) {
-            return rc;
-        }
-        if (day.from < from && day.to > out->left) {
-            out->left = day.to;
-        }
-        if (day.to > to && day.from < out->right) {
-            out->right = day.from;
+            kept++;
         }
     }
+    /* Of more days than there is room for, of several zones, the next range begins anew. */
+    bool known = (rc == 0 || rc == CB_ENOENT) && kept <= CB_DAYS_AHEAD;
+    audience->n_ahead = known ? kept : 0;
+    audience->since = known ? to : INT64_MAX;
     /* One day may reach over both edges; of two zones' days one over each, and these meet. */
     out->left = out->left < to ? out->left : to;
     out->right = out->right > out->left ? out->right : out->left;
@@ -207,8 +243,10 @@ static int add_days(struct cb_audience *audience, int64_t from, int64_t to, bool
 
 /* Counts what add_days found: one day by its rows, several by the set. */
 static int count_days(struct cb_audience *audience, const struct reach *reach, uint64_t *n) {
-    *n = reach->n > 1 ? cb_ordinals_count(&audience->set) : 0;
-    return reach->n == 1 ? read_day(audience, &reach->first, audience->name_id, NULL, n) : 0;
+    *n = reach->n > 1 ? cb_ordinals_count(&audience->set) : reach->n_first;
+    return reach->n == 1 && !reach->counted
+               ? read_day(audience, &reach->first, audience->name_id, NULL, n)
+               : 0;
 }
 
 /* By the days of the site alone: those whose middle lies in the range stand for it. */

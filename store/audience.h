@@ -9,11 +9,27 @@
 #include "store/ordinals.h"
 #include "store/walk.h"
 
+/* A day of the site as it was when its events were folded. */
+struct cb_site_day {
+    uint32_t quarter;
+    uint8_t quarters;
+    int64_t from, to; /* minutes */
+};
+
+enum { CB_DAYS_AHEAD = 4 };
+
 struct cb_audience {
     uint32_t site, name_id;
     struct cb_kept kept;
     struct cb_walk minutes, hours, days;
     struct cb_ordinals set; /* of the range at hand, where it takes one */
+    /* Days that reach behind the range before, or begin there: what comes next needs not look for
+     * them. `next` is where those behind them are looked for; a range that begins before `since`
+     * begins anew. */
+    struct cb_site_day ahead[CB_DAYS_AHEAD];
+    size_t n_ahead;
+    struct cb_key next;
+    int64_t since;
 };
 
 CB_MUST_USE int cb_audience_open(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
@@ -25,12 +41,6 @@ void cb_audience_close(struct cb_audience *audience);
 CB_MUST_USE int cb_audience_count(struct cb_audience *audience, int64_t from, int64_t to,
                                   struct cb_distinct *out);
 
-/* A day of the site as it was when its events were folded. */
-struct cb_site_day {
-    uint32_t quarter;
-    uint8_t quarters;
-    int64_t from, to; /* minutes */
-};
 /* The first day at or behind *at (which stands for the site and a time: cb_audience_from) that
  * begins before `end`; *at then stands behind it. Errors: CB_ENOENT when there is none. */
 struct cb_key cb_audience_from(const struct cb_audience *audience, int64_t from);

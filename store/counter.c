@@ -40,13 +40,18 @@ static int read_quarters(struct cb_str value, uint32_t quarters[CB_DAY_QUARTERS]
     return value.len % CB_COUNT_ENTRY_BYTES == 0 ? 0 : CB_ECORRUPT;
 }
 
-/* The events of a whole day. */
+/* The events of a whole day: this is where totals of many days spend their time, so of a full row
+ * two are taken at once. */
 static int sum_quarters(struct cb_str value, uint64_t *sum) {
     const uint8_t *p = (const uint8_t *)value.p;
     if (value.len == CB_COUNT_ALL_BYTES) {
-        for (unsigned i = 0; i < CB_DAY_QUARTERS; i++) {
-            *sum += cb_be32_get(p + 4 * i);
+        uint64_t even = 0, odd = 0;
+        for (unsigned i = 0; i < CB_DAY_QUARTERS; i += 2) {
+            const uint64_t two = cb_be64_get(p + 4 * i);
+            even += two >> 32;
+            odd += two & UINT32_MAX;
         }
+        *sum += even + odd;
         return 0;
     }
     for (size_t at = 0; at + CB_COUNT_ENTRY_BYTES <= value.len; at += CB_COUNT_ENTRY_BYTES) {
@@ -70,28 +75,49 @@ static int place_of(const struct cb_walk *walk, const struct cb_key *key, uint32
     return 0;
 }
 
-/* Loads a day, or says from which on there may be one. Errors: CB_ENOENT when there is none. */
-static int load_day(struct cb_counter *counter, uint32_t *day) {
+/* Finds the row of a day (empty where there is none), or says from which day on there may be one:
+ * CB_EAGAIN. Errors: CB_ENOENT when there is none. */
+static int find_day(struct cb_counter *counter, uint32_t *day, struct cb_str *row) {
     struct cb_key key = cb_key_count(counter->site, *day, counter->name_id);
     uint32_t found, name_id;
+    int rc = cb_walk_to(&counter->counts, &key);
+    rc = rc == 0 ? place_of(&counter->counts, &key, &found, &name_id) : rc;
+    *row = (struct cb_str){NULL, 0};
+    if (rc == 0 && found == *day && name_id == counter->name_id) {
+        *row = counter->counts.value;
+    } else if (rc == 0 && found > *day) {
+        *day = found; /* nothing in between: a range may be of 8,000 years */
+        rc = CB_EAGAIN;
+    }
+    return rc;
+}
+
+/* The quarters of a day, which are kept for the next call. Errors: those of find_day. */
+static int load_day(struct cb_counter *counter, uint32_t *day) {
+    struct cb_str row;
     if (*day == counter->day) {
         return 0;
     }
-    int rc = cb_walk_to(&counter->counts, &key);
-    rc = rc == 0 ? place_of(&counter->counts, &key, &found, &name_id) : rc;
-    if (rc != 0) {
-        return rc;
+    int rc = find_day(counter, day, &row);
+    if (rc == 0) {
+        counter->day = *day;
+        rc = read_quarters(row, counter->quarters);
     }
-    counter->day = *day;
-    if (found == *day && name_id == counter->name_id) {
-        return read_quarters(counter->counts.value, counter->quarters);
+    return rc;
+}
+
+static int count_in_day(struct cb_counter *counter, uint32_t *day, int64_t from, int64_t to,
+                        uint64_t *events) {
+    struct cb_str row;
+    if (to - from == CB_DAY_QUARTERS) {
+        int rc = find_day(counter, day, &row);
+        return rc == 0 ? sum_quarters(row, events) : rc;
     }
-    memset(counter->quarters, 0, sizeof(counter->quarters));
-    if (found > *day) {
-        *day = found; /* nothing in between: a range may be of 8,000 years */
-        return CB_EAGAIN;
+    int rc = load_day(counter, day);
+    for (; rc == 0 && from < to; from++) {
+        *events += counter->quarters[from % CB_DAY_QUARTERS];
     }
-    return 0;
+    return rc;
 }
 
 /* [from, to) in quarter hours since 1970. */
@@ -99,15 +125,13 @@ static int count_quarters(struct cb_counter *counter, int64_t from, int64_t to, 
     int rc = 0;
     while (rc == 0 && from < to) {
         uint32_t day = (uint32_t)(from / CB_DAY_QUARTERS);
-        rc = load_day(counter, &day);
+        int64_t end = ((int64_t)day + 1) * CB_DAY_QUARTERS;
+        end = end < to ? end : to;
+        rc = count_in_day(counter, &day, from, end, events);
+        from = end;
         if (rc == CB_EAGAIN) {
             from = (int64_t)day * CB_DAY_QUARTERS;
             rc = 0;
-            continue;
-        }
-        int64_t end = ((int64_t)day + 1) * CB_DAY_QUARTERS;
-        for (; rc == 0 && from < to && from < end; from++) {
-            *events += counter->quarters[from % CB_DAY_QUARTERS];
         }
     }
     return rc == CB_ENOENT ? 0 : rc;

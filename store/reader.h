@@ -130,10 +130,12 @@ struct cb_distinct {
 CB_MUST_USE int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t name_id,
                                    const int64_t *bounds, size_t n, uint64_t *events,
                                    struct cb_distinct *visitors);
-/* How many events of each name [from, to) has, by the ids of names; bounds as above. */
+/* How many events of each name [from, to) has, by the ids of names, and how many visitors in all;
+ * bounds as above. */
 enum { CB_NAME_IDS = 1003 }; /* ids of names are below */
 CB_MUST_USE int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from,
-                                   int64_t to, uint64_t sums[CB_NAME_IDS]);
+                                   int64_t to, uint64_t sums[CB_NAME_IDS],
+                                   struct cb_distinct *visitors);
 
 /* Of n periods (as above, by days of the site) how many visitors came for the first time in each:
  * sizes, n of them; and how many of these were there in the k-th period behind it: returned[i * n +

@@ -60,13 +60,22 @@ int cb_snapshot_series(struct cb_snapshot *snapshot, uint32_t site, uint32_t nam
 }
 
 int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
-                       uint64_t sums[CB_NAME_IDS]) {
+                       uint64_t sums[CB_NAME_IDS], struct cb_distinct *visitors) {
     struct cb_counter counter;
+    struct cb_audience audience;
     int rc = cb_counter_open(snapshot, site, CB_NAME_ID_ALL, &counter);
     memset(sums, 0, CB_NAME_IDS * sizeof(*sums));
+    *visitors = (struct cb_distinct){0, CB_KNOWN};
     if (rc == 0) {
         rc = cb_counter_totals(&counter, clamp(from), clamp(to), sums, CB_NAME_IDS);
         cb_counter_close(&counter);
+    }
+    if (rc == 0 && sums[CB_NAME_ID_ALL] > 0) {
+        rc = cb_audience_open(snapshot, site, CB_NAME_ID_ALL, &audience);
+        if (rc == 0) {
+            rc = cb_audience_count(&audience, clamp(from), clamp(to), visitors);
+            cb_audience_close(&audience);
+        }
     }
     return rc;
 }

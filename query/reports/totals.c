@@ -79,14 +79,11 @@ static void write_events(struct cb_report_ctx *ctx, const struct names *names,
 }
 
 static int write_totals(struct cb_report_ctx *ctx, const struct names *names) {
-    const int64_t bounds[] = {ctx->span.from, ctx->span.to};
     struct cb_json *json = &ctx->json;
-    uint64_t events, sums[CB_NAME_IDS];
+    uint64_t sums[CB_NAME_IDS];
     struct cb_distinct visitors;
-    int rc = cb_snapshot_series(ctx->snapshot, ctx->site.id, CB_NAME_ID_ALL, bounds, 1, &events,
+    int rc = cb_snapshot_totals(ctx->snapshot, ctx->site.id, ctx->span.from, ctx->span.to, sums,
                                 &visitors);
-    if (!rc)
-        rc = cb_snapshot_totals(ctx->snapshot, ctx->site.id, ctx->span.from, ctx->span.to, sums);
     if (rc)
         return rc;
 

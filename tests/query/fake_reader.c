@@ -172,9 +172,10 @@ int cb_snapshot_kept(struct cb_snapshot *snapshot, struct cb_kept *out) {
 }
 
 int cb_snapshot_totals(struct cb_snapshot *snapshot, uint32_t site, int64_t from, int64_t to,
-                       uint64_t sums[CB_NAME_IDS]) {
+                       uint64_t sums[CB_NAME_IDS], struct cb_distinct *visitors) {
     const int64_t bounds[] = {from, to};
-    int rc = 0;
+    uint64_t events;
+    int rc = cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, bounds, 1, &events, visitors);
     for (uint32_t id = 0; !rc && id < CB_NAME_IDS; id++)
         rc = cb_snapshot_series(snapshot, site, id, bounds, 1, &sums[id], NULL);
     return rc;

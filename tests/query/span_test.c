@@ -379,6 +379,46 @@ static void months_have_their_days(void **state) {
     assert_lengths("grain=month&from=2024-01-31&to=2024-02-02&tz=Asia/Kathmandu", "1440 1440");
 }
 
+/* Of a long range most starts are reckoned from the one before: each is where the calendar has it
+ * for a single minute. */
+static void assert_starts(const char *zone, enum cb_grain grain, int64_t from, int64_t to) {
+    struct cb_span span = {.from = from, .to = to}, minute;
+    struct cb_buckets all, one;
+    struct cb_param_error error;
+    snprintf(span.tz, sizeof span.tz, "%s", zone);
+    minute = span;
+    assert_int_equal(cb_buckets_init(&span, grain, &all, &error), 0);
+    assert_true(all.n > 50);
+    for (size_t i = 1; i < all.n; i++) {
+        minute.from = all.bounds[i];
+        minute.to = minute.from + 1;
+        assert_int_equal(cb_buckets_init(&minute, grain, &one, &error), 0);
+        if (one.first != minute.from || (i + 1 < all.n && one.end != all.bounds[i + 1]))
+            fail_msg("%s, grain %d: a bucket from %lld to %lld, not %lld to %lld", zone, grain,
+                     (long long)minute.from, (long long)all.bounds[i + 1], (long long)one.first,
+                     (long long)one.end);
+        cb_buckets_fini(&one);
+    }
+    cb_buckets_fini(&all);
+}
+
+static void starts_are_those_of_the_calendar(void **state) {
+    (void)state;
+    /* Clocks that change at midnight, over it, by half an hour, by a day, often, or never. */
+    static const char *const zones[] = {
+        "UTC",           "Europe/Athens",     "Asia/Kathmandu",     "America/St_Johns",
+        "Asia/Beirut",   "America/Sao_Paulo", "America/Havana",     "Australia/Lord_Howe",
+        "Pacific/Apia",  "Africa/Casablanca", "Pacific/Kiritimati", "America/Caracas",
+        "Asia/Pyongyang"};
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+        assert_starts(zones[i], CB_GRAIN_WEEK, utc(1994, 1, 5, 0, 0), utc(2026, 1, 1, 0, 0));
+        assert_starts(zones[i], CB_GRAIN_DAY, utc(1994, 12, 1, 0, 0), utc(1995, 12, 1, 0, 0));
+        assert_starts(zones[i], CB_GRAIN_DAY, utc(2010, 10, 1, 0, 0), utc(2012, 4, 1, 0, 0));
+        assert_starts(zones[i], CB_GRAIN_HOUR, utc(2024, 3, 1, 0, 0), utc(2024, 4, 15, 0, 0));
+        assert_starts(zones[i], CB_GRAIN_HOUR, utc(2010, 10, 25, 0, 0), utc(2010, 11, 15, 0, 0));
+    }
+}
+
 static void grains_and_their_number_are_checked(void **state) {
     struct cb_params params;
     struct cb_param_error error;
@@ -420,6 +460,7 @@ int main(void) {
         cmocka_unit_test(the_first_bucket_begins_in_the_calendar),
         cmocka_unit_test(weeks_begin_on_monday),
         cmocka_unit_test(months_have_their_days),
+        cmocka_unit_test(starts_are_those_of_the_calendar),
         cmocka_unit_test(grains_and_their_number_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,8 +179,12 @@ static void compare(struct rig *rig, unsigned tries, unsigned *of_known) {
             of_known[right.known] += right.events > 0;
         }
         uint64_t sums[CB_NAME_IDS];
-        assert_int_equal(cb_snapshot_totals(snapshot, site, bounds[0], bounds[4], sums), 0);
-        assert_int_equal(sums[CB_NAME_ID_ALL], expect(&kept, -1, bounds[0], bounds[4]).events);
+        struct expected all = expect(&kept, -1, bounds[0], bounds[4]);
+        assert_int_equal(
+            cb_snapshot_totals(snapshot, site, bounds[0], bounds[4], sums, &visitors[0]), 0);
+        assert_int_equal(sums[CB_NAME_ID_ALL], all.events);
+        assert_int_equal(visitors[0].n, all.visitors);
+        assert_int_equal(visitors[0].known, all.known);
         for (int k = 0; k < NAMES; k++) {
             assert_int_equal(sums[ids[k]], expect(&kept, k, bounds[0], bounds[4]).events);
         }
@@ -211,6 +215,38 @@ static void compare_days(struct rig *rig) {
         }
     }
     cb_snapshot_end(&snapshot);
+}
+
+/* All days of a zone at once, or so many at a time: what one bucket has seen of the days serves the
+ * next one. */
+static void compare_buckets(struct rig *rig, const char *name, int64_t days) {
+    enum { BUCKETS_MAX = 130 };
+    static int64_t bounds[BUCKETS_MAX + 1];
+    static uint64_t events[BUCKETS_MAX];
+    static struct cb_distinct visitors[BUCKETS_MAX];
+    struct cb_snapshot *snapshot;
+    struct cb_kept kept;
+    struct cb_zone *zone;
+    size_t n = 0;
+    assert_int_equal(cb_zones_get(model.zones, cb_str_of(name), &zone), 0);
+    bounds[0] = cb_zone_day(zone, model.from).from;
+    while (bounds[n] < model.to) {
+        assert_true(n < BUCKETS_MAX);
+        bounds[n + 1] = cb_zone_day(zone, bounds[n] + days * 1440 + 720).from;
+        n++;
+    }
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    assert_int_equal(cb_snapshot_kept(snapshot, &kept), 0);
+    assert_int_equal(cb_snapshot_series(snapshot, rig_site_id(snapshot, "demo"), CB_NAME_ID_ALL,
+                                        bounds, n, events, visitors),
+                     0);
+    cb_snapshot_end(&snapshot);
+    for (size_t i = 0; i < n; i++) {
+        struct expected right = expect(&kept, -1, bounds[i], bounds[i + 1]);
+        assert_int_equal(events[i], right.events);
+        assert_int_equal(visitors[i].n, right.visitors);
+        assert_int_equal(visitors[i].known, right.known);
+    }
 }
 
 /* Periods of `days` days of a zone that has no part in how the site's days were cut, or all. */
@@ -305,6 +341,10 @@ static void run(struct rig *rig, unsigned seed, const char *zone, const char *la
     assert_true(of_known[CB_UNKNOWN] > 0);
     if (!later) {
         compare_days(rig);
+    }
+    for (int64_t days = 1; days <= 9; days += 4) {
+        compare_buckets(rig, zone, days);
+        compare_buckets(rig, later ? later : "Asia/Tokyo", days);
     }
     struct cb_zone *other;
     assert_int_equal(cb_zones_get(model.zones, CB_STR("Asia/Tokyo"), &other), 0);

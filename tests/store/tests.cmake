@@ -1,6 +1,7 @@
 cb_test(store/cache store)
 cb_test(store/memo store)
 cb_test(store/seen_set store)
+cb_test(store/ordinal_set store)
 cb_test(store/fold store)
 cb_test(store/journal store)
 cb_test(store/record store)
