@@ -8,8 +8,7 @@ enum {
     SLOTS_MIN = 1 << 12,
     CHUNK_BYTES = 1 << 20, /* of the rows' memory */
     CHUNKS_KEPT = 16,      /* kept when the rows go */
-    RECENT_BITS = 13,
-    PLACES_BYTES = 64, /* of a row: its slots, and its places in the lists of rows */
+    PLACES_BYTES = 64,     /* of a row: its slots, and its places in the lists of rows */
     WORD_BYTES = 8,
 };
 
@@ -27,14 +26,13 @@ struct slot {
 
 struct cb_cache {
     unsigned n_tables;
-    struct cb_row **recent; /* by the cheap hash: the row that was used last, or NULL */
     struct slot *slots;
     size_t n_slots;       /* a power of two, at least twice n_rows */
     struct cb_row **rows; /* all of them, in the order of adding */
     size_t n_rows, rows_cap;
     struct chunk *chunks, *spare;
     size_t n_spare, bytes;
-    uint8_t hash_key[crypto_shorthash_KEYBYTES];
+    uint64_t secret[3]; /* of the hash */
 };
 
 int cb_cache_create(unsigned n_tables, struct cb_cache **out) {
@@ -43,12 +41,7 @@ int cb_cache_create(unsigned n_tables, struct cb_cache **out) {
         return CB_ENOMEM;
     }
     cache->n_tables = n_tables;
-    cache->recent = calloc((size_t)1 << RECENT_BITS, sizeof(struct cb_row *));
-    if (!cache->recent) {
-        free(cache);
-        return CB_ENOMEM;
-    }
-    crypto_shorthash_keygen(cache->hash_key);
+    randombytes_buf(cache->secret, sizeof(cache->secret));
     *out = cache;
     return 0;
 }
@@ -67,7 +60,6 @@ void cb_cache_destroy(struct cb_cache **cache) {
         free_chunks(&(*cache)->spare);
         free((*cache)->rows);
         free((*cache)->slots);
-        free((*cache)->recent);
         free(*cache);
         *cache = NULL;
     }
@@ -88,7 +80,6 @@ void cb_cache_clear(struct cb_cache *cache) {
     if (cache->slots) {
         memset(cache->slots, 0, cache->n_slots * sizeof(struct slot));
     }
-    memset(cache->recent, 0, sizeof(struct cb_row *) << RECENT_BITS);
     cache->n_rows = 0;
     cache->bytes = 0;
 }
@@ -132,24 +123,23 @@ static uint64_t word_at(const uint8_t *p, size_t len) {
     return word;
 }
 
-/* Of the key's first and last bytes: that others can make two keys share a place costs them a turn
- * through the slots, no more. */
-static size_t recent_of(unsigned table, const struct cb_key *key) {
-    uint64_t first = word_at(key->bytes, key->len);
-    uint64_t last =
-        key->len > WORD_BYTES ? word_at(key->bytes + key->len - WORD_BYTES, WORD_BYTES) : key->len;
-    uint64_t mixed = (first ^ table) * UINT64_C(0x9e3779b97f4a7c15) + last;
-    mixed = (mixed ^ (mixed >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    return (size_t)(mixed >> (64 - RECENT_BITS));
+static uint64_t mix(uint64_t a, uint64_t b) {
+    __extension__ const unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Products with a secret, eight bytes at a time: pages choose what is in keys, but see neither the
+ * secret nor a hash, so they cannot choose what meets in a slot. Several times cheaper than
+ * SipHash, which counts: an event looks up some forty rows. */
 static uint64_t hash_of(const struct cb_cache *cache, unsigned table, const struct cb_key *key) {
-    uint8_t text[1 + CB_KEY_MAX];
-    uint64_t hash;
-    text[0] = (uint8_t)table;
-    memcpy(text + 1, key->bytes, key->len);
-    crypto_shorthash((unsigned char *)&hash, text, 1u + key->len, cache->hash_key);
-    return hash;
+    uint64_t hash = cache->secret[0] ^ ((uint64_t)table << 8 | key->len);
+    if (key->len < WORD_BYTES) {
+        return mix(hash ^ word_at(key->bytes, key->len), cache->secret[2]);
+    }
+    for (size_t at = 0; at + WORD_BYTES < key->len; at += WORD_BYTES) {
+        hash = mix(hash ^ word_at(key->bytes + at, WORD_BYTES), cache->secret[1]);
+    }
+    return mix(hash ^ word_at(key->bytes + key->len - WORD_BYTES, WORD_BYTES), cache->secret[2]);
 }
 
 static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key *key) {
@@ -159,10 +149,6 @@ static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key
 
 struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key,
                              uint64_t *hash) {
-    struct cb_row **recent = &cache->recent[recent_of(table, key)];
-    if (*recent && is_row(*recent, table, key)) {
-        return *recent;
-    }
     *hash = hash_of(cache, table, key);
     if (cache->n_slots == 0) {
         return NULL;
@@ -171,7 +157,6 @@ struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struc
     for (size_t at = (size_t)*hash & mask; cache->slots[at].row; at = (at + 1) & mask) {
         const struct slot *slot = &cache->slots[at];
         if (slot->hash == *hash && is_row(slot->row, table, key)) {
-            *recent = slot->row;
             return slot->row;
         }
     }
@@ -241,7 +226,6 @@ int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *ke
     }
     put_slot(cache, (struct slot){hash, row});
     cache->rows[cache->n_rows++] = row;
-    cache->recent[recent_of(table, key)] = row;
     *out = row;
     return 0;
 }

@@ -2,9 +2,7 @@
  * cache.h: the rows that a batch of the fold has read or changed, by table and key, in memory that
  * is given back all at once.
  *
- * An event looks up some forty rows, nearly all of which were used a moment ago: those are found by
- * a cheap hash in a small table first. Keys hold what pages chose, so behind it stands a table
- * whose hash nobody can guess. One thread. */
+ * The hash is cheap, and nobody can guess it: keys hold what pages chose. One thread. */
 #ifndef CB_STORE_CACHE_H
 #define CB_STORE_CACHE_H
 
