@@ -21,7 +21,7 @@ const bulkOf = (envelopes) =>
   envelopes.flatMap((e) => e.events).filter((e) => e.name === "bulk").length;
 
 /** Sends what make() returns until some requests one after the other are refused: {acked, busy}, events and requests. */
-async function fill(server, make) {
+async function press(server, make) {
   let refused = 0;
   let acked = 0;
   let busy = 0;
@@ -45,6 +45,19 @@ async function fill(server, make) {
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
   return { acked, busy };
+}
+
+/** Full for good: what waits for the fold takes room, too, until it is folded, so it is refused for a moment before that. */
+async function fill(server, make) {
+  const sum = { acked: 0, busy: 0 };
+  let last;
+  do {
+    last = await press(server, make);
+    sum.acked += last.acked;
+    sum.busy += last.busy;
+    await counted(server, sum.acked);
+  } while (last.acked > 0);
+  return sum;
 }
 
 /** All that was answered is counted: what was refused may be too, where its answer was lost on the way. */
