@@ -104,12 +104,12 @@ struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal) {
     return key;
 }
 
-struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal) {
+struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t chunk) {
     struct cb_key key;
     cb_key_init(&key);
     cb_key_u32(&key, site);
     cb_key_u32(&key, ~minute); /* complements: the newest sorts first */
-    cb_key_u32(&key, ~ordinal);
+    cb_key_u32(&key, ~chunk);
     return key;
 }
 

@@ -106,7 +106,7 @@ struct cb_key cb_key_unique_day(uint32_t site, uint32_t quarter, uint8_t quarter
                                 uint32_t chunk);
 struct cb_key cb_key_ordinal(uint32_t site, const uint8_t visitor[16]);
 struct cb_key cb_key_visitor(uint32_t site, uint32_t ordinal);
-struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t ordinal);
+struct cb_key cb_key_recent(uint32_t site, uint32_t minute, uint32_t chunk);
 struct cb_key cb_key_field(uint32_t site, uint32_t ordinal, uint8_t field, uint8_t part);
 struct cb_key cb_key_history(uint32_t site, uint32_t ordinal, uint8_t field, uint8_t slot,
                              uint8_t part);

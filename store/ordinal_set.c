@@ -63,6 +63,42 @@ int cb_ordinal_set_add_behind(struct cb_views *views, struct cb_row *row, size_t
     return 0;
 }
 
+static int bitmap_to_list(struct cb_views *views, struct cb_row *row) {
+    uint8_t list[2 * CB_ORDINAL_SET_LIST_AGAIN];
+    size_t len = 0;
+    for (uint16_t offset = 0; offset < 8 * CB_ORDINAL_SET_BYTES; offset++) {
+        if (row->data[offset / 8] >> offset % 8 & 1) {
+            cb_be16_put(list + len, offset);
+            len += 2;
+        }
+    }
+    int rc = cb_row_resize(views, row, len);
+    if (rc == 0) {
+        memcpy(row->data, list, len);
+    }
+    return rc;
+}
+
+int cb_ordinal_set_remove(struct cb_views *views, struct cb_row *row, uint16_t offset) {
+    if (row->len == CB_ORDINAL_SET_BYTES) {
+        uint8_t *byte = row->data + offset / 8, bit = (uint8_t)(1u << offset % 8);
+        if (!(*byte & bit)) {
+            return 0;
+        }
+        *byte &= (uint8_t)~bit;
+        cb_row_touch(row);
+        return cb_bits_count(row->data, CB_ORDINAL_SET_WORDS) <= CB_ORDINAL_SET_LIST_AGAIN
+                   ? bitmap_to_list(views, row)
+                   : 0;
+    }
+    const size_t n = row->len / 2, at = n > 0 ? cb_u16_list_find(row->data, n, offset) : 0;
+    if (at == n || cb_be16_get(row->data + 2 * at) != offset) {
+        return 0;
+    }
+    memmove(row->data + 2 * at, row->data + 2 * (at + 1), 2 * (n - at - 1));
+    return cb_row_resize(views, row, 2 * (n - 1));
+}
+
 static bool is_list(struct cb_str value) {
     return value.len % 2 == 0 && value.len / 2 <= CB_ORDINAL_SET_LIST_MAX;
 }
@@ -125,6 +161,39 @@ int cb_ordinal_set_or(struct cb_str value, uint64_t *words, size_t n) {
         return 0;
     }
     return is_list(value) ? or_list(p, value.len / 2, words, n) : CB_ECORRUPT;
+}
+
+/* The highest bit below; one at a time, so that a page of a list reads no more than it shows. */
+static int bit_below(const uint8_t *p, uint32_t below, uint16_t *offset) {
+    for (uint32_t w = (below + 63) / 64; w > 0; w--) {
+        uint64_t word;
+        memcpy(&word, p + (size_t)8 * (w - 1), sizeof(word));
+        if (below < 64 * w) {
+            word &= (UINT64_C(1) << below % 64) - 1;
+        }
+        if (word != 0) {
+            *offset = (uint16_t)(64 * w - 1 - (unsigned)__builtin_clzll(word));
+            return 0;
+        }
+    }
+    return CB_ENOENT;
+}
+
+int cb_ordinal_set_below(struct cb_str value, uint32_t below, uint16_t *offset) {
+    const uint8_t *p = (const uint8_t *)value.p;
+    below = below < 8 * CB_ORDINAL_SET_BYTES ? below : 8 * CB_ORDINAL_SET_BYTES;
+    if (value.len == CB_ORDINAL_SET_BYTES) {
+        return bit_below(p, below, offset);
+    }
+    if (!is_list(value) || value.len == 0) {
+        return CB_ECORRUPT;
+    }
+    size_t at = cb_u16_list_find(p, value.len / 2, (uint16_t)below);
+    if (at == 0) {
+        return CB_ENOENT;
+    }
+    *offset = cb_be16_get(p + 2 * (at - 1));
+    return *offset < below ? 0 : CB_ECORRUPT;
 }
 
 int cb_ordinal_set_count(struct cb_str value, uint64_t *n) {

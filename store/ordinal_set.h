@@ -13,6 +13,9 @@ enum {
     CB_ORDINAL_SET_BYTES = (1 << CB_ORDINAL_SET_BITS) / 8, /* of a bitmap */
     CB_ORDINAL_SET_LIST_MAX = CB_ORDINAL_SET_BYTES / 2 - 1,
     CB_ORDINAL_SET_WORDS = CB_ORDINAL_SET_BYTES / 8,
+    /* A bitmap that shrinks to so many is a list again: half of what makes a bitmap of a list, so
+       that one who comes and goes does not turn it each time. */
+    CB_ORDINAL_SET_LIST_AGAIN = (CB_ORDINAL_SET_LIST_MAX + 1) / 2,
 };
 
 /* The chunk of an ordinal, and its place there. */
@@ -32,6 +35,10 @@ CB_MUST_USE static inline int cb_ordinal_set_add(struct cb_views *views, struct 
     return cb_ordinal_set_add_behind(views, row, 0, offset);
 }
 
+/* Takes one out, if it is there; of an empty chunk there is no row. Errors: CB_ENOMEM. The fold's
+ * thread. */
+CB_MUST_USE int cb_ordinal_set_remove(struct cb_views *views, struct cb_row *row, uint16_t offset);
+
 /* Of n ascending u16 the first that is not below value, as an index; and one put into a row in
  * front of a byte. */
 size_t cb_u16_list_find(const uint8_t *list, size_t n, uint16_t value);
@@ -42,6 +49,8 @@ CB_MUST_USE int cb_u16_list_insert(struct cb_views *views, struct cb_row *row, s
  * at): bit i of word w is offset 64 w + i. Pure. Errors: CB_ECORRUPT, also where one lies behind
  * it. */
 CB_MUST_USE int cb_ordinal_set_or(struct cb_str value, uint64_t *words, size_t n);
+/* The highest offset that is below `below`. Pure. Errors: CB_ENOENT, CB_ECORRUPT. */
+CB_MUST_USE int cb_ordinal_set_below(struct cb_str value, uint32_t below, uint16_t *offset);
 /* Adds how many ordinals a chunk has. Pure. Errors: CB_ECORRUPT. */
 CB_MUST_USE int cb_ordinal_set_count(struct cb_str value, uint64_t *n);
 /* Bits that are set in n words. Any alignment of p. Pure. */

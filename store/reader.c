@@ -391,49 +391,6 @@ int cb_snapshot_visitor(struct cb_snapshot *snapshot, uint32_t site,
     return cb_snapshot_visitor_at(snapshot, site, ordinal, out);
 }
 
-int cb_snapshot_visitors(struct cb_snapshot *snapshot, uint32_t site,
-                         struct cb_visitor_cursor *cursor, uint32_t scan_max,
-                         bool (*each)(void *user, const struct cb_visitor *visitor), void *user,
-                         bool *more) {
-    static const uint8_t beginning[sizeof(cursor->bytes)];
-    bool first = memcmp(cursor->bytes, beginning, sizeof(beginning)) == 0;
-    struct cb_key from = cb_key_site(site);
-    cb_key_bytes(&from, cursor->bytes, sizeof(cursor->bytes));
-    struct cb_db_cursor *rows;
-    int rc =
-        cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_RECENT), &rows);
-    if (rc != 0) {
-        return rc;
-    }
-    *more = false;
-    bool go_on = true;
-    struct cb_str key, value;
-    rc = cb_db_seek(rows, cb_key_str(&from), &key, &value);
-    if (rc == 0 && !first && cb_str_eq(key, cb_key_str(&from))) {
-        rc = cb_db_next(rows, &key, &value);
-    }
-    for (; rc == 0; rc = cb_db_next(rows, &key, &value)) {
-        if (key.len != 12 || memcmp(key.p, from.bytes, 4) != 0) {
-            break;
-        }
-        if (!go_on || scan_max == 0) {
-            *more = true;
-            break;
-        }
-        scan_max--;
-        struct cb_visitor visitor;
-        rc = cb_snapshot_visitor_at(snapshot, site, ~cb_be32_get((const uint8_t *)key.p + 8),
-                                    &visitor);
-        if (rc != 0) {
-            break;
-        }
-        memcpy(cursor->bytes, key.p + 4, sizeof(cursor->bytes));
-        go_on = each(user, &visitor);
-    }
-    cb_db_cursor_close(&rows);
-    return rc == CB_ENOENT ? 0 : rc;
-}
-
 void cb_snapshot_books(struct cb_snapshot *snapshot, uint32_t site, struct cb_books *out) {
     *out = (struct cb_books){0};
     struct cb_key key = cb_key_site(site);

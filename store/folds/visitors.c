@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * visitors.c: who was there: a dense ordinal in order of first sight, first and last seen, events;
- * and the order of the visitor list (`recent`: last seen first, to the minute, so that a visitor's
- * row moves once a minute at most). */
+ * and the order of the visitor list (`recent`: last seen first, to the minute, so that a visitor
+ * moves once a minute at most, and those of a minute share a row). */
 #include "store/folds/folds.h"
+#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 static uint32_t minute_of(uint64_t ms) {
@@ -10,12 +11,17 @@ static uint32_t minute_of(uint64_t ms) {
     return minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
 }
 
-/* A visitor has one row, under the minute that his row says. */
+/* A visitor stands in one set, under the minute that his row says. */
 static int set_recent(struct cb_fold_ctx *ctx, uint32_t minute, bool present) {
-    struct cb_key key = cb_key_recent(ctx->site, minute, ctx->ordinal);
+    struct cb_key key = cb_key_recent(ctx->site, minute, cb_ordinal_set_chunk(ctx->ordinal));
+    const uint16_t offset = cb_ordinal_set_offset(ctx->ordinal);
     struct cb_row *row;
-    int rc = cb_views_row_unread(ctx->views, CB_TABLE_RECENT, &key, !present, &row);
-    return rc == 0 ? cb_row_resize(ctx->views, row, present ? 1 : 0) : rc;
+    int rc = cb_views_row(ctx->views, CB_TABLE_RECENT, &key, &row);
+    if (rc != 0) {
+        return rc;
+    }
+    return present ? cb_ordinal_set_add(ctx->views, row, offset)
+                   : cb_ordinal_set_remove(ctx->views, row, offset);
 }
 
 static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A chunk of visitors as rows have it, put into a bitmap and counted, against a plain array. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+ * A chunk of visitors as rows have it, put into a bitmap and counted, and while it grows, shrinks,
+ * and turns from a list into a bitmap and back, against a plain array. */
+#include "tests/store/rig.h"
 
 #include "store/ordinal_set.h"
 
@@ -96,10 +93,115 @@ static void what_lies_behind_is_corrupt(void **state) {
     }
 }
 
+/* ---- in a row ---- */
+
+static bool present[ORDINALS];
+static unsigned n_present;
+
+static struct cb_row *row_of(struct rig *rig) {
+    struct cb_key key = cb_key_recent(1, 2, 3);
+    struct cb_row *row;
+    assert_int_equal(cb_views_row(rig->views, CB_TABLE_RECENT, &key, &row), 0);
+    return row;
+}
+
+static void compare(const struct cb_row *row) {
+    struct cb_str set = {(const char *)row->data, row->len};
+    uint32_t below = ORDINALS + 100;
+    uint64_t n = 0;
+    uint16_t offset;
+    int rc = CB_ENOENT;
+    assert_true(row->len == CB_ORDINAL_SET_BYTES || row->len == 2 * n_present);
+    if (n_present == 0) {
+        return;
+    }
+    assert_int_equal(cb_ordinal_set_count(set, &n), 0);
+    assert_int_equal(n, n_present);
+    for (unsigned left = n_present; left > 0; left--) {
+        rc = cb_ordinal_set_below(set, below, &offset);
+        assert_int_equal(rc, 0);
+        for (uint32_t between = offset + 1u; between < below && between < ORDINALS; between++) {
+            assert_false(present[between]);
+        }
+        assert_true(present[offset]);
+        below = offset;
+    }
+    assert_int_equal(cb_ordinal_set_below(set, below, &offset), CB_ENOENT);
+}
+
+/* Up to `most` of them, then down to none. */
+static void swell(struct rig *rig, unsigned most, uint64_t *random) {
+    unsigned turns = 0;
+    assert_int_equal(cb_views_begin(rig->views), 0);
+    struct cb_row *row = row_of(rig);
+    for (bool down = false; n_present > 0 || !down; turns++) {
+        uint16_t offset = (uint16_t)(next(random) % ORDINALS);
+        bool add = next(random) % 8 != 0;
+        add = down ? !add : add;
+        if (down && turns % 4 != 0) { /* one that is there, so that it comes to an end */
+            uint16_t found;
+            struct cb_str set = {(const char *)row->data, row->len};
+            offset = cb_ordinal_set_below(set, offset, &found) == 0 ? found : offset;
+        }
+        if (add) {
+            assert_int_equal(cb_ordinal_set_add(rig->views, row, offset), 0);
+            n_present += !present[offset];
+        } else {
+            assert_int_equal(cb_ordinal_set_remove(rig->views, row, offset), 0);
+            n_present -= present[offset];
+        }
+        present[offset] = add;
+        assert_true(row->len == CB_ORDINAL_SET_BYTES ? n_present > CB_ORDINAL_SET_LIST_AGAIN
+                                                     : n_present <= CB_ORDINAL_SET_LIST_MAX);
+        if (turns % 100 == 0) {
+            compare(row);
+        }
+        down = down || n_present >= most;
+    }
+    assert_int_equal(row->len, 0);
+    cb_views_abort(rig->views);
+}
+
+static void swelling(void **state) {
+    struct rig *rig = *state;
+    uint64_t random = 5;
+    static const unsigned most[] = {1, 3, 300, 511, 512, 600, 2000, 6000};
+    for (size_t i = 0; i < sizeof(most) / sizeof(*most); i++) {
+        swell(rig, most[i], &random);
+    }
+}
+
+static void none_below_in_damage(void **state) {
+    (void)state;
+    uint8_t bytes[CB_ORDINAL_SET_BYTES + 2] = {0};
+    uint16_t offset;
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        uint8_t *exact = malloc(len ? len : 1); /* nothing is read behind it */
+        assert_non_null(exact);
+        memset(exact, 0, len ? len : 1);
+        bool list = len > 0 && len % 2 == 0 && len / 2 <= CB_ORDINAL_SET_LIST_MAX;
+        int rc = cb_ordinal_set_below((struct cb_str){(const char *)exact, len}, ORDINALS, &offset);
+        assert_int_equal(rc, list ? 0 : len == CB_ORDINAL_SET_BYTES ? CB_ENOENT : CB_ECORRUPT);
+        free(exact);
+    }
+    memset(bytes, 0xff, sizeof(bytes)); /* offsets that no chunk has */
+    assert_int_equal(cb_ordinal_set_below((struct cb_str){(const char *)bytes, 4}, 10, &offset),
+                     CB_ENOENT);
+    cb_be16_put(bytes, 20); /* not ascending */
+    cb_be16_put(bytes + 2, 30);
+    cb_be16_put(bytes + 4, 5);
+    for (uint32_t below = 0; below < 40; below++) {
+        int rc = cb_ordinal_set_below((struct cb_str){(const char *)bytes, 6}, below, &offset);
+        assert_true(rc == CB_ENOENT || rc == CB_ECORRUPT || (rc == 0 && offset < below));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_put_together),
         cmocka_unit_test(what_lies_behind_is_corrupt),
+        RIG_TEST(swelling),
+        cmocka_unit_test(none_below_in_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -315,6 +315,74 @@ static void test_pages_stand_still(void **state) {
     }
 }
 
+enum { CROWD = 9000 }; /* more than a set has room for */
+
+struct crowd {
+    unsigned numbers[CROWD], n, limit;
+};
+
+static bool take_one(void *user, const struct cb_visitor *visitor) {
+    struct crowd *crowd = user;
+    assert_true(crowd->n < CROWD);
+    /* set_key, the other way around */
+    crowd->numbers[crowd->n++] = cb_be32_get(visitor->visitor) * 244002641u;
+    return crowd->n % crowd->limit != 0;
+}
+
+/* Last seen first, then by order of first sight, newest first; in pages of any size. */
+static void assert_listed(struct rig *rig, const unsigned *minutes, unsigned limit,
+                          uint32_t scan_max) {
+    static struct crowd crowd;
+    struct cb_visitor_cursor cursor = {{0}};
+    struct cb_snapshot *snapshot = begin(rig);
+    bool more = true;
+    crowd.n = 0;
+    crowd.limit = limit;
+    for (unsigned before = 0; more; before = crowd.n) {
+        assert_int_equal(cb_snapshot_visitors(snapshot, rig_site_id(snapshot, "demo"), &cursor,
+                                              scan_max, take_one, &crowd, &more),
+                         0);
+        unsigned given = crowd.n - before;
+        assert_true(given > 0 && given <= scan_max && given <= limit);
+        assert_true(!more || given == scan_max || crowd.n % limit == 0);
+    }
+    cb_snapshot_end(&snapshot);
+    assert_int_equal(crowd.n, CROWD);
+    for (unsigned i = 1; i < CROWD; i++) {
+        unsigned before = crowd.numbers[i - 1], now = crowd.numbers[i];
+        assert_true(before < CROWD && now < CROWD);
+        assert_true(minutes[before] > minutes[now] ||
+                    (minutes[before] == minutes[now] && before > now));
+    }
+}
+
+/* A minute in which thousands were seen, who come again one by one, is listed as any other. */
+static void test_crowd(void **state) {
+    struct rig *rig = *state;
+    static unsigned minutes[CROWD];
+    uint64_t random = 17;
+    for (unsigned n = 0; n < CROWD; n++) {
+        minutes[n] = 5;
+        add(rig, "demo", n, t0 + 5 * 60000, rig_event(0, "page"));
+    }
+    rig_fold(rig);
+    assert_int_equal(rows_of(rig, CB_TABLE_RECENT), 2);
+    assert_listed(rig, minutes, 1000, 5000);
+    assert_listed(rig, minutes, 4000, 77);
+    for (unsigned left = CROWD, round = 0; left > 0; round++) {
+        for (unsigned i = 0; left > 0 && i < 3500; i++) {
+            unsigned n = round < 2 ? dice(&random, CROWD) : --left, later = 5 + dice(&random, 4);
+            later = round < 2 ? later : 9 + n % 2;
+            minutes[n] = minutes[n] > later ? minutes[n] : later;
+            add(rig, "demo", n, t0 + (int64_t)later * 60000, rig_event(0, "page"));
+        }
+        rig_fold(rig);
+        assert_listed(rig, minutes, 1 + dice(&random, 2000), 1 + dice(&random, 2000));
+    }
+    assert_int_equal(rows_of(rig, CB_TABLE_RECENT), 4); /* none is empty */
+    assert_rebuilds(rig);
+}
+
 /* ---- history ---- */
 
 static size_t history(struct rig *rig, unsigned n, unsigned field, char texts[][64],
@@ -653,6 +721,7 @@ int main(void) {
         TEST(test_search_fields),
         TEST(test_search_is_checked),
         TEST(test_pages_stand_still),
+        TEST(test_crowd),
         TEST(test_history),
         TEST(test_timeline),
         TEST(test_timeline_of_parts),
