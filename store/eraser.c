@@ -18,6 +18,7 @@
 #include "store/rows.h"
 #include "store/snapshot.h"
 #include "store/varint.h"
+#include "store/visitor_row.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -108,14 +109,15 @@ static int add_row(struct due *due, struct cb_str row) {
 /* The records of a visitor, from the rows of the timeline. */
 static int read_positions(struct turn *turn, struct due *due, uint32_t site) {
     struct cb_key key = cb_key_visitor(site, due->erasure.ordinal);
+    struct cb_visitor_row visitor;
     struct cb_str row;
     int rc = cb_snapshot_row(turn->snapshot, CB_TABLE_VISITORS, &key, &row);
-    if (rc != 0 || row.len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 && rc != CB_ENOENT ? rc : CB_ECORRUPT;
+    rc = rc == 0 ? cb_visitor_row_decode(row, &visitor) : rc;
+    if (rc != 0) {
+        return rc != CB_ENOENT ? rc : CB_ECORRUPT;
     }
-    const uint8_t *place = (const uint8_t *)row.p + CB_VISITOR_TIMELINE;
-    uint32_t day = cb_be32_get(place);
-    uint16_t parts = cb_be16_get(place + 4);
+    uint32_t day = visitor.timeline.day;
+    uint16_t parts = visitor.timeline.parts;
     while (rc == 0 && parts > 0) {
         key = cb_key_timeline(day, site, due->erasure.ordinal, (uint16_t)(parts - 1));
         rc = cb_snapshot_row(turn->snapshot, CB_TABLE_TIMELINE, &key, &row);

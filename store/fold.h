@@ -13,7 +13,7 @@
 #include "store/overlay.h"
 #include "store/seen_set.h"
 #include "store/views.h"
-#include "store/visit.h"
+#include "store/visitor_row.h"
 
 /* What the folds gather of an envelope's events, which have one producer and mostly one visit, to
  * write it once at its end. A row of NULL: nothing yet. */
@@ -24,14 +24,17 @@ struct cb_fold_seen {
 };
 struct cb_fold_visitor {
     struct cb_row *row;
+    struct cb_visitor_row now;
+    int64_t seen_before_ms; /* last seen, before the event at hand */
     uint32_t minute_before; /* that he was last seen in, as the order of the list has it */
     bool fresh;
 };
 struct cb_fold_session {
-    struct cb_row *row;
-    size_t at; /* in the row */
-    bool newest, fresh, more;
-    struct cb_visit before, now;
+    struct cb_visit *now; /* in `visitor`, where it is the last one, or `older`; NULL: none */
+    struct cb_row *row;   /* of an older one, which stands there, */
+    size_t at, len;       /* with its length before it */
+    bool fresh, more;
+    struct cb_visit before, older;
 };
 #include "store/zone.h"
 

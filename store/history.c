@@ -3,7 +3,7 @@
  * visits. */
 #include "store/rows.h"
 #include "store/snapshot.h"
-#include "store/visit.h"
+#include "store/visitor_row.h"
 
 /* A value with the places of what is not there yet: text, whose memory may move. */
 struct entry {
@@ -79,54 +79,54 @@ int cb_snapshot_history(struct cb_snapshot *snapshot, uint32_t site,
 
 /* ---- visits ---- */
 
-struct visits {
-    struct cb_snapshot *snapshot;
-    bool (*each)(void *user, const struct cb_visitor_visit *visit);
-    void *user;
-    bool go_on;
-};
+static bool give(const struct cb_visit *visit,
+                 bool (*each)(void *user, const struct cb_visitor_visit *visit), void *user) {
+    struct cb_visitor_visit given = {.start_ms = visit->start_ms,
+                                     .end_ms = visit->end_ms,
+                                     .events = visit->events,
+                                     .interacted = cb_visit_interacted(visit)};
+    return each(user, &given);
+}
 
-/* The sessions of a row, the last first. What is behind them is in *tail. */
-static int give_row(struct visits *visits, const struct cb_key *key, struct cb_str *tail) {
-    struct cb_str row;
-    int rc = cb_snapshot_row(visits->snapshot, CB_TABLE_SESSIONS, key, &row);
-    *tail = (struct cb_str){NULL, 0};
-    if (rc != 0) {
-        return rc == CB_ENOENT ? 0 : rc;
+/* The sessions of a row, the last first. */
+static int give_part(struct cb_str row,
+                     bool (*each)(void *user, const struct cb_visitor_visit *visit), void *user,
+                     bool *go_on) {
+    struct cb_str visits[CB_VISIT_LIST_MAX];
+    struct cb_visit visit;
+    size_t n;
+    int rc = cb_visit_list(row, visits, &n);
+    while (rc == 0 && *go_on && n-- > 0) {
+        rc = cb_visit_decode(visits[n], &visit);
+        *go_on = rc == 0 && give(&visit, each, user);
     }
-    size_t n = row.len / CB_SESSION_BYTES;
-    *tail = (struct cb_str){row.p + n * CB_SESSION_BYTES, row.len % CB_SESSION_BYTES};
-    while (visits->go_on && n-- > 0) {
-        struct cb_visit visit;
-        cb_visit_decode((const uint8_t *)row.p + n * CB_SESSION_BYTES, &visit);
-        struct cb_visitor_visit given = {.start_ms = visit.start_ms,
-                                         .end_ms = visit.end_ms,
-                                         .events = visit.events,
-                                         .interacted = cb_visit_interacted(&visit)};
-        visits->go_on = visits->each(visits->user, &given);
-    }
-    return tail->len != 0 && tail->len != CB_SESSION_TAIL_BYTES ? CB_ECORRUPT : 0;
+    return rc;
 }
 
 int cb_snapshot_visits(struct cb_snapshot *snapshot, uint32_t site,
                        const uint8_t visitor[CB_VISITOR_BYTES],
                        bool (*each)(void *user, const struct cb_visitor_visit *visit), void *user) {
-    struct visits visits = {.snapshot = snapshot, .each = each, .user = user, .go_on = true};
-    struct cb_str tail = {NULL, 0}, none;
-    uint32_t ordinal, first = 0, next = 0;
+    struct cb_visitor_row row;
+    struct cb_str value;
+    uint32_t ordinal;
     int rc = cb_snapshot_ordinal(snapshot, site, visitor, &ordinal);
     if (rc != 0) {
         return rc;
     }
     struct cb_key key = cb_key_visitor(site, ordinal);
-    rc = give_row(&visits, &key, &tail);
-    if (rc == 0 && tail.len > 0) {
-        first = cb_be32_get((const uint8_t *)tail.p);
-        next = cb_be32_get((const uint8_t *)tail.p + 4);
+    rc = cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &value);
+    rc = rc == 0 ? cb_visitor_row_decode(value, &row) : rc == CB_ENOENT ? CB_ECORRUPT : rc;
+    if (rc != 0) {
+        return rc;
     }
-    while (rc == 0 && visits.go_on && next != first) {
-        key = cb_key_session_part(site, ordinal, --next);
-        rc = give_row(&visits, &key, &none);
+    bool go_on = row.sessions > 0 && give(&row.session, each, user);
+    for (uint32_t next = cb_visitor_parts_end(&row); go_on && next > row.part;) {
+        key = cb_key_sessions(site, ordinal, --next);
+        rc = cb_snapshot_row(snapshot, CB_TABLE_SESSIONS, &key, &value);
+        rc = rc == 0 ? give_part(value, each, user, &go_on) : rc == CB_ENOENT ? 0 : rc;
+        if (rc != 0) {
+            return rc;
+        }
     }
-    return rc;
+    return 0;
 }

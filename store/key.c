@@ -177,7 +177,7 @@ struct cb_key cb_key_audit(uint64_t position) {
     return cb_key_position(~position); /* the newest first */
 }
 
-struct cb_key cb_key_session_part(uint32_t site, uint32_t ordinal, uint32_t part) {
+struct cb_key cb_key_sessions(uint32_t site, uint32_t ordinal, uint32_t part) {
     struct cb_key key = cb_key_visitor(site, ordinal);
     cb_key_u32(&key, part);
     return key;

@@ -40,6 +40,15 @@ static inline uint32_t cb_be32_get(const uint8_t *p) {
     return __builtin_bswap32(v);
 }
 
+static inline void cb_be48_put(uint8_t *p, uint64_t v) {
+    cb_be16_put(p, (uint16_t)(v >> 32));
+    cb_be32_put(p + 2, (uint32_t)v);
+}
+
+static inline uint64_t cb_be48_get(const uint8_t *p) {
+    return (uint64_t)cb_be16_get(p) << 32 | cb_be32_get(p + 2);
+}
+
 static inline void cb_be64_put(uint8_t *p, uint64_t v) {
     v = __builtin_bswap64(v);
     memcpy(p, &v, sizeof(v));
@@ -117,7 +126,7 @@ struct cb_key cb_key_site(uint32_t site);
 struct cb_key cb_key_token(const uint8_t id[8]);
 struct cb_key cb_key_settings(uint32_t site, uint8_t part);
 struct cb_key cb_key_audit(uint64_t position);
-struct cb_key cb_key_session_part(uint32_t site, uint32_t ordinal, uint32_t part);
+struct cb_key cb_key_sessions(uint32_t site, uint32_t ordinal, uint32_t part);
 struct cb_key cb_key_visits(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket);
 struct cb_key cb_key_visits_chunk(uint32_t site, uint8_t kind, uint8_t grain, uint32_t bucket,
                                   uint8_t chunk);

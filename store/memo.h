@@ -31,7 +31,7 @@ struct cb_memo_sender {
     uint32_t site, ordinal; /* ordinal: with `visitor` */
     uint8_t producer[CB_PRODUCER_BYTES];
     uint8_t id[CB_VISITOR_BYTES]; /* zeros: none */
-    struct cb_row *seen, *visitor, *sessions;
+    struct cb_row *seen, *visitor;
     struct cb_row *timeline; /* the visitor's last row of it */
 };
 

@@ -12,6 +12,7 @@
 #include "store/folder.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
+#include "store/visitor_row.h"
 
 enum { TEXT_MAX_BYTES = 64 * 1024, OPEN_RETRY_MS = 50 };
 
@@ -350,17 +351,18 @@ int cb_snapshot_visitor_at(struct cb_snapshot *snapshot, uint32_t site, uint32_t
                            struct cb_visitor *out) {
     cb_buf_clear(&snapshot->text);
     struct cb_key key = cb_key_visitor(site, ordinal);
+    struct cb_visitor_row row;
     struct cb_str value;
     int rc = cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &value);
-    if (rc != 0 || value.len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 ? rc : CB_ECORRUPT;
+    rc = rc == 0 ? cb_visitor_row_decode(value, &row) : rc;
+    if (rc != 0) {
+        return rc;
     }
-    const uint8_t *p = (const uint8_t *)value.p;
-    *out = (struct cb_visitor){.first_seen_ms = (int64_t)cb_be64_get(p + CB_VISITOR_FIRST_SEEN),
-                               .last_seen_ms = (int64_t)cb_be64_get(p + CB_VISITOR_LAST_SEEN),
-                               .events = cb_be64_get(p + CB_VISITOR_EVENTS),
-                               .sessions = cb_be32_get(p + CB_VISITOR_SESSIONS)};
-    memcpy(out->visitor, p + CB_VISITOR_ID, CB_VISITOR_BYTES);
+    *out = (struct cb_visitor){.first_seen_ms = row.first_seen_ms,
+                               .last_seen_ms = row.last_seen_ms,
+                               .events = row.events,
+                               .sessions = row.sessions};
+    memcpy(out->visitor, row.id, CB_VISITOR_BYTES);
     /* Fields are put together in text, whose memory may move: offsets first, pointers when all are
      * there. */
     size_t offsets[CB_EDITABLE_COUNT + 1];

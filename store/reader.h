@@ -227,8 +227,9 @@ struct cb_visitor_visit {
     uint32_t events;
     bool interacted; /* clicked, maximized, wrote or sent a message */
 };
-/* Calls each for a visitor's visits that are kept (those that ended in the last 8 days), the one
- * opened last first, until it returns false. Errors: CB_ENOENT, CB_ECORRUPT, CB_EIO. */
+/* Calls each for a visitor's visits that are kept (the one opened last, and of the others those
+ * that ended in the last 8 days), the one opened last first, until it returns false. Errors:
+ * CB_ENOENT, CB_ECORRUPT, CB_EIO. */
 CB_MUST_USE int cb_snapshot_visits(struct cb_snapshot *snapshot, uint32_t site,
                                    const uint8_t visitor[CB_VISITOR_BYTES],
                                    bool (*each)(void *user, const struct cb_visitor_visit *visit),

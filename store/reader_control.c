@@ -4,6 +4,7 @@
 
 #include "store/rows.h"
 #include "store/snapshot.h"
+#include "store/visitor_row.h"
 
 /* ---- tokens ---- */
 
@@ -94,6 +95,7 @@ static bool decode_audit(struct cb_str key, struct cb_str value, struct cb_audit
 /* Puts the key that the visitor has now before the summary. */
 static int name_visitor(struct cb_snapshot *snapshot, struct cb_str value, struct cb_audit *audit) {
     uint32_t ordinal = cb_be32_get((const uint8_t *)value.p + CB_AUDIT_VISITOR);
+    struct cb_visitor_row visitor;
     struct cb_site site;
     struct cb_str row;
     char hex[2 * CB_VISITOR_BYTES + 1];
@@ -103,10 +105,11 @@ static int name_visitor(struct cb_snapshot *snapshot, struct cb_str value, struc
     int rc = cb_snapshot_site(snapshot, audit->site, &site);
     struct cb_key key = cb_key_visitor(site.id, ordinal - 1);
     rc = rc == 0 ? cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &row) : rc;
-    if (rc != 0 || row.len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 ? rc : CB_ECORRUPT;
+    rc = rc == 0 ? cb_visitor_row_decode(row, &visitor) : rc;
+    if (rc != 0) {
+        return rc;
     }
-    cb_hex_encode((const uint8_t *)row.p + CB_VISITOR_ID, CB_VISITOR_BYTES, hex);
+    cb_hex_encode(visitor.id, CB_VISITOR_BYTES, hex);
     cb_buf_clear(&snapshot->text);
     rc = cb_buf_printf(&snapshot->text, "visitor %s%s%.*s", hex, audit->summary.len ? ": " : "",
                        (int)audit->summary.len, audit->summary.p);

@@ -92,14 +92,6 @@ enum {
     CB_MINUTES_KEPT_DAYS = 2,
     CB_HOURS_KEPT_DAYS = 35,
 
-    CB_VISITOR_ID = 0,
-    CB_VISITOR_FIRST_SEEN = 16,
-    CB_VISITOR_LAST_SEEN = 24,
-    CB_VISITOR_EVENTS = 32,
-    CB_VISITOR_SESSIONS = 40,
-    CB_VISITOR_TIMELINE = 44, /* the place of the last row of the timeline */
-    CB_ROW_VISITOR_BYTES = 50,
-
     /* fields, history: the head stands in part 0 only */
     CB_FIELD_TRUE_MS = 0,
     CB_FIELD_SEQ = 8,
@@ -135,21 +127,7 @@ enum {
     CB_TIMELINE_HEAD_BYTES = 14,
     CB_TIMELINE_ROW_MAX = 1500,
 
-    /* sessions: a list of these, in order of opening; then, where some stand in parts, a tail */
-    CB_SESSION_START = 0,
-    CB_SESSION_END = 8,
-    CB_SESSION_EVENTS = 16,
-    CB_SESSION_LOADS = 20,
-    CB_SESSION_PAGES = 21,
-    CB_SESSION_MESSAGE = 22,
-    CB_SESSION_TRIGGER = 23,
-    CB_SESSION_FIRSTS = 25, /* u48 for each step but the last */
-    CB_SESSION_CONTACT = 55,
-    CB_SESSION_MINIMIZE = 61,
-    CB_SESSION_BYTES = 67,
-    CB_SESSION_TAIL_BYTES = 8, /* u32 first · u32 next part */
-    CB_SESSIONS_ROW_MAX = 24,  /* sessions of a row: 1.6 KB */
-    CB_SESSION_PARTS_MAX = 32, /* of a visitor; sessions are 30 minutes apart and kept for 8 days */
+    CB_SESSION_PARTS_MAX = 48, /* rows of a visitor; 8 days of default gaps hold 384 sessions */
 
     /* visits: key kinds, and the places in their rows */
     CB_VISITS_SESSIONS = 0,

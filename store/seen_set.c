@@ -34,7 +34,7 @@ int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
         return CB_ECORRUPT;
     }
     out->chunked = p[0] & CHUNKED;
-    out->journal_ms = (int64_t)cb_be16_get(p + 1) << 32 | cb_be32_get(p + 3);
+    out->journal_ms = (int64_t)cb_be48_get(p + 1);
     p += CB_SEEN_SET_HEAD_BYTES;
     for (; out->n_runs < n_runs; out->n_runs++) {
         struct cb_seen_run *run = &out->runs[out->n_runs];
@@ -54,8 +54,7 @@ int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
 size_t cb_seen_set_encode(const struct cb_seen_set *set, uint8_t out[CB_SEEN_SET_BYTES_MAX]) {
     size_t n = CB_SEEN_SET_HEAD_BYTES;
     out[0] = (uint8_t)(set->n_runs | (set->chunked ? CHUNKED : 0));
-    cb_be16_put(out + 1, (uint16_t)(set->journal_ms >> 32));
-    cb_be32_put(out + 3, (uint32_t)set->journal_ms);
+    cb_be48_put(out + 1, (uint64_t)set->journal_ms);
     uint64_t before = 0;
     for (unsigned i = 0; i < set->n_runs; i++) {
         const struct cb_seen_run *run = &set->runs[i];

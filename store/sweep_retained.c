@@ -145,8 +145,10 @@ static int last_seen(struct cb_db_cursor *visitors, const struct cb_key *visitor
     struct cb_str key, value;
     *ms = INT64_MIN;
     int rc = cb_db_seek(visitors, cb_key_str(visitor), &key, &value);
-    if (rc == 0 && cb_str_eq(key, cb_key_str(visitor)) && value.len == CB_ROW_VISITOR_BYTES) {
-        *ms = (int64_t)cb_be64_get((const uint8_t *)value.p + CB_VISITOR_LAST_SEEN);
+    if (rc == 0 && cb_str_eq(key, cb_key_str(visitor))) {
+        struct cb_visitor_row row;
+        rc = cb_visitor_row_decode(value, &row);
+        *ms = rc == 0 ? row.last_seen_ms : INT64_MIN;
     }
     return rc == CB_ENOENT ? 0 : rc;
 }

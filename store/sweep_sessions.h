@@ -9,8 +9,12 @@
 #define CB_STORE_SWEEP_SESSIONS_H
 
 #include "store/views.h"
+#include "store/visit.h"
 
 enum { CB_SESSIONS_KEPT_DAYS = 8 }; /* 7 days, and an idle gap of a day at most */
+
+/* Whether no event that comes from then on can join a session. */
+bool cb_sessions_out_of_reach(const struct cb_visit *visit, int64_t at_ms);
 
 /* One step within a batch of its own: looks through a stretch of the table, and changes up to
  * rows_max rows of it. *done says that the walk has come to the end; else the next step goes on

@@ -7,16 +7,11 @@
 #include "store/rows.h"
 #include "store/snapshot.h"
 #include "store/varint.h"
+#include "store/visitor_row.h"
 
 enum {
     ROW_POSITIONS_MAX = CB_TIMELINE_ROW_MAX, /* a position takes a byte at least */
     RING = 256,                              /* events of a record that are held at once */
-};
-
-/* Where a row of the timeline stands; parts 0: nowhere. */
-struct place {
-    uint32_t day;
-    uint16_t parts;
 };
 
 struct held {
@@ -41,8 +36,8 @@ struct walk {
     uint64_t positions[ROW_POSITIONS_MAX];
 };
 
-static struct place read_place(const uint8_t *p) {
-    return (struct place){cb_be32_get(p), cb_be16_get(p + 4)};
+static struct cb_timeline_place read_place(const uint8_t *p) {
+    return (struct cb_timeline_place){cb_be32_get(p), cb_be16_get(p + 4)};
 }
 
 /* The last events of a frame that are the visitor's, counted, and before index `before`: at most
@@ -167,7 +162,8 @@ static int walk_row(struct walk *walk, struct cb_str row) {
     return rc;
 }
 
-static int walk_rows(struct walk *walk, uint32_t site, uint32_t ordinal, struct place place) {
+static int walk_rows(struct walk *walk, uint32_t site, uint32_t ordinal,
+                     struct cb_timeline_place place) {
     int rc = 0;
     while (rc == 0 && place.parts > 0 && !walk->stopped) {
         struct cb_key key = cb_key_timeline(place.day, site, ordinal, (uint16_t)(place.parts - 1));
@@ -193,6 +189,7 @@ int cb_snapshot_timeline(struct cb_snapshot *snapshot, uint32_t site, struct cb_
                          uint64_t scan_bytes,
                          bool (*each)(void *user, const struct cb_export_row *row), void *user,
                          bool *more, bool *trimmed) {
+    struct cb_visitor_row found;
     uint32_t ordinal;
     struct cb_str row;
     *more = *trimmed = false;
@@ -202,8 +199,9 @@ int cb_snapshot_timeline(struct cb_snapshot *snapshot, uint32_t site, struct cb_
     }
     struct cb_key key = cb_key_visitor(site, ordinal);
     rc = cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &row);
-    if (rc != 0 || row.len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 && rc != CB_ENOENT ? rc : CB_ECORRUPT;
+    rc = rc == 0 ? cb_visitor_row_decode(row, &found) : rc;
+    if (rc != 0) {
+        return rc != CB_ENOENT ? rc : CB_ECORRUPT;
     }
     struct walk *walk = calloc(1, sizeof(*walk));
     if (!walk) {
@@ -218,8 +216,7 @@ int cb_snapshot_timeline(struct cb_snapshot *snapshot, uint32_t site, struct cb_
     walk->user = user;
     rc = cb_journal_reader_open(snapshot->journal, UINT64_MAX, &walk->journal);
     if (rc == 0) {
-        rc = walk_rows(walk, site, ordinal,
-                       read_place((const uint8_t *)row.p + CB_VISITOR_TIMELINE));
+        rc = walk_rows(walk, site, ordinal, found.timeline);
         *trimmed = walk->trimmed;
         *more = walk->more;
         cb_journal_reader_close(&walk->journal);

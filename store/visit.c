@@ -2,6 +2,7 @@
 #include "store/visit.h"
 
 #include "store/rows.h"
+#include "store/varint.h"
 
 static const struct {
     enum cb_step from, to;
@@ -14,54 +15,112 @@ static const struct {
 
 static const int64_t within_s[CB_WITHIN_COUNT] = CB_WITHIN_S;
 
-/* A time of six bytes; all ones for none. Frames hold no time past the year 9999. */
-static void put_time(uint8_t *p, int64_t ms) {
-    cb_be16_put(p, (uint16_t)(ms >> 32));
-    cb_be32_put(p + 2, (uint32_t)ms);
-}
+enum {
+    START_BYTES = 6,
+    MESSAGE = 0x80, /* in the byte that says which times are there */
+    COUNT_MAX = 2,  /* of loads, and of pages: two bits each */
+    COUNT_BITS = 2,
+};
 
-static int64_t get_time(const uint8_t *p) {
-    int64_t ms = (int64_t)cb_be16_get(p) << 32 | cb_be32_get(p + 2);
-    return ms == (INT64_C(1) << 48) - 1 ? CB_VISIT_NEVER : ms;
-}
-
-void cb_visit_encode(const struct cb_visit *visit, uint8_t out[CB_VISIT_BYTES]) {
-    cb_be64_put(out + CB_SESSION_START, (uint64_t)visit->start_ms);
-    cb_be64_put(out + CB_SESSION_END, (uint64_t)visit->end_ms);
-    cb_be32_put(out + CB_SESSION_EVENTS, visit->events);
-    out[CB_SESSION_LOADS] = visit->loads;
-    out[CB_SESSION_PAGES] = visit->pages;
-    out[CB_SESSION_MESSAGE] = visit->wrote_message;
-    cb_be16_put(out + CB_SESSION_TRIGGER, visit->trigger);
-    for (unsigned i = 0; i < CB_VISIT_FIRSTS; i++) {
-        put_time(out + CB_SESSION_FIRSTS + 6 * i, visit->first_ms[i]);
+size_t cb_visit_put_steps(const struct cb_visit *visit, uint8_t out[CB_VISIT_STEPS_MAX]) {
+    uint8_t there = visit->wrote_message ? MESSAGE : 0;
+    size_t n = 2;
+    out[1] = (uint8_t)(visit->loads | visit->pages << COUNT_BITS);
+    if (visit->first_ms[CB_STEP_TRIGGER] != CB_VISIT_NEVER) {
+        n += cb_varint_put(out + n, visit->trigger);
     }
-    put_time(out + CB_SESSION_CONTACT, visit->contact_ms);
-    put_time(out + CB_SESSION_MINIMIZE, visit->minimize_ms);
+    for (unsigned i = 0; i < CB_VISIT_TIMES; i++) {
+        if (visit->times_ms[i] != CB_VISIT_NEVER) {
+            there |= (uint8_t)(1u << i);
+            n += cb_varint_put(out + n, (uint64_t)(visit->times_ms[i] - visit->start_ms));
+        }
+    }
+    out[0] = there;
+    return n;
 }
 
-void cb_visit_decode(const uint8_t in[CB_VISIT_BYTES], struct cb_visit *out) {
-    out->start_ms = (int64_t)cb_be64_get(in + CB_SESSION_START);
-    out->end_ms = (int64_t)cb_be64_get(in + CB_SESSION_END);
-    out->events = cb_be32_get(in + CB_SESSION_EVENTS);
-    out->loads = in[CB_SESSION_LOADS];
-    out->pages = in[CB_SESSION_PAGES];
-    out->wrote_message = in[CB_SESSION_MESSAGE] != 0;
-    out->trigger = cb_be16_get(in + CB_SESSION_TRIGGER);
-    for (unsigned i = 0; i < CB_VISIT_FIRSTS; i++) {
-        out->first_ms[i] = get_time(in + CB_SESSION_FIRSTS + 6 * i);
+bool cb_visit_take_steps(const uint8_t **p, const uint8_t *end, struct cb_visit *visit) {
+    const uint64_t longest = (uint64_t)(visit->end_ms - visit->start_ms);
+    uint64_t trigger = CB_TRIGGER_NONE, after;
+    if (end - *p < 2) {
+        return false;
     }
-    out->contact_ms = get_time(in + CB_SESSION_CONTACT);
-    out->minimize_ms = get_time(in + CB_SESSION_MINIMIZE);
+    unsigned there = *(*p)++, counts = *(*p)++;
+    visit->wrote_message = there & MESSAGE;
+    visit->loads = counts & ((1u << COUNT_BITS) - 1);
+    visit->pages = (uint8_t)(counts >> COUNT_BITS);
+    if (visit->loads > COUNT_MAX || visit->pages > COUNT_MAX ||
+        ((there >> CB_STEP_TRIGGER & 1) &&
+         (!cb_varint_take(p, end, &trigger) || trigger > UINT16_MAX))) {
+        return false;
+    }
+    visit->trigger = (uint16_t)trigger;
+    for (unsigned i = 0; i < CB_VISIT_TIMES; i++) {
+        visit->times_ms[i] = CB_VISIT_NEVER;
+        if (there >> i & 1) {
+            if (!cb_varint_take(p, end, &after) || after > longest) {
+                return false;
+            }
+            visit->times_ms[i] = visit->start_ms + (int64_t)after;
+        }
+    }
+    return true;
+}
+
+size_t cb_visit_encode(const struct cb_visit *visit, uint8_t out[CB_VISIT_BYTES_MAX]) {
+    size_t n = START_BYTES;
+    cb_be48_put(out, (uint64_t)visit->start_ms);
+    n += cb_varint_put(out + n, (uint64_t)(visit->end_ms - visit->start_ms));
+    n += cb_varint_put(out + n, visit->events);
+    return n + cb_visit_put_steps(visit, out + n);
+}
+
+static bool take_span(const uint8_t **p, const uint8_t *end, int64_t *start_ms, int64_t *end_ms) {
+    uint64_t longest;
+    if (end - *p < START_BYTES) {
+        return false;
+    }
+    *start_ms = (int64_t)cb_be48_get(*p);
+    *p += START_BYTES;
+    if (!cb_varint_take(p, end, &longest) || longest > (uint64_t)(CB_VISIT_MS_MAX - *start_ms)) {
+        return false;
+    }
+    *end_ms = *start_ms + (int64_t)longest;
+    return true;
+}
+
+int cb_visit_span(struct cb_str value, int64_t *start_ms, int64_t *end_ms) {
+    const uint8_t *p = (const uint8_t *)value.p;
+    return take_span(&p, p + value.len, start_ms, end_ms) ? 0 : CB_ECORRUPT;
+}
+
+int cb_visit_decode(struct cb_str value, struct cb_visit *out) {
+    const uint8_t *p = (const uint8_t *)value.p, *end = p + value.len;
+    uint64_t events;
+    if (!take_span(&p, end, &out->start_ms, &out->end_ms) || !cb_varint_take(&p, end, &events) ||
+        events > UINT32_MAX) {
+        return CB_ECORRUPT;
+    }
+    out->events = (uint32_t)events;
+    return cb_visit_take_steps(&p, end, out) && p == end ? 0 : CB_ECORRUPT;
+}
+
+int cb_visit_list(struct cb_str row, struct cb_str out[CB_VISIT_LIST_MAX], size_t *n) {
+    const char *p = row.p, *end = p + row.len;
+    for (*n = 0; p < end; p += out[(*n)++].len) {
+        size_t len = (uint8_t)*p++;
+        if (*n == CB_VISIT_LIST_MAX || len > (size_t)(end - p)) {
+            return CB_ECORRUPT;
+        }
+        out[*n] = (struct cb_str){p, len};
+    }
+    return 0;
 }
 
 void cb_visit_init(struct cb_visit *visit, int64_t true_ms) {
-    *visit = (struct cb_visit){.start_ms = true_ms,
-                               .end_ms = true_ms,
-                               .contact_ms = CB_VISIT_NEVER,
-                               .minimize_ms = CB_VISIT_NEVER};
-    for (unsigned i = 0; i < CB_VISIT_FIRSTS; i++) {
-        visit->first_ms[i] = CB_VISIT_NEVER;
+    *visit = (struct cb_visit){.start_ms = true_ms, .end_ms = true_ms};
+    for (unsigned i = 0; i < CB_VISIT_TIMES; i++) {
+        visit->times_ms[i] = CB_VISIT_NEVER;
     }
 }
 

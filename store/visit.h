@@ -11,9 +11,12 @@
 #include "store/reader.h"
 
 /* The first times that are kept: the steps of the chat funnel but for the last. */
-enum { CB_VISIT_FIRSTS = CB_STEP_CONTACT };
+enum { CB_VISIT_FIRSTS = CB_STEP_CONTACT, CB_VISIT_TIMES = CB_VISIT_FIRSTS + 2 };
 
 enum { CB_VISIT_NEVER = -1 }; /* a time that is not there */
+
+/* Times take 48 bits on disk: frames hold none past the year 9999. */
+#define CB_VISIT_MS_MAX ((INT64_C(1) << 48) - 1)
 
 struct cb_visit {
     int64_t start_ms, end_ms; /* of its first and last event */
@@ -21,15 +24,34 @@ struct cb_visit {
     uint8_t loads, pages; /* onWebChatLoaded and page, each up to 2: "more than one" */
     bool wrote_message;   /* a `message` is in it */
     uint16_t trigger;     /* number of the first trigger's id; CB_TRIGGER_NONE without one */
-    int64_t first_ms[CB_VISIT_FIRSTS]; /* first time of each step, by enum cb_step */
-    int64_t contact_ms;                /* last time of message, or set of email or phone */
-    int64_t minimize_ms;               /* last time */
+    union {
+        struct {
+            int64_t first_ms[CB_VISIT_FIRSTS]; /* first time of each step, by enum cb_step */
+            int64_t contact_ms;                /* last time of message, or set of email or phone */
+            int64_t minimize_ms;               /* last time */
+        };
+        int64_t times_ms[CB_VISIT_TIMES]; /* all of these */
+    };
 };
 
-enum { CB_VISIT_BYTES = 67 }; /* encoded; see FORMAT.md, "A session" */
+enum {
+    CB_VISIT_STEPS_MAX = 2 + 3 + 7 * CB_VISIT_TIMES, /* bytes; a varint of 48 bits has 7 */
+    CB_VISIT_BYTES_MAX = 6 + 7 + 5 + CB_VISIT_STEPS_MAX,
+    CB_VISIT_LIST_MAX = 16, /* visits of a row: 1.2 KB at most */
+};
 
-void cb_visit_encode(const struct cb_visit *visit, uint8_t out[CB_VISIT_BYTES]);
-void cb_visit_decode(const uint8_t in[CB_VISIT_BYTES], struct cb_visit *out);
+/* A visit as it stands alone; see FORMAT.md, "A session". Returns the bytes written. */
+size_t cb_visit_encode(const struct cb_visit *visit, uint8_t out[CB_VISIT_BYTES_MAX]);
+/* Errors: CB_ECORRUPT, also where a time is not within the visit. */
+CB_MUST_USE int cb_visit_decode(struct cb_str value, struct cb_visit *out);
+/* Of an encoded visit only when it was. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_visit_span(struct cb_str value, int64_t *start_ms, int64_t *end_ms);
+/* The encoded visits of a row that holds several, in order. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_visit_list(struct cb_str row, struct cb_str out[CB_VISIT_LIST_MAX], size_t *n);
+/* All but start, end and events, which stand elsewhere. Take moves *p on, and wants the three to be
+ * set; false where what is there does not end before end, or is no visit. */
+size_t cb_visit_put_steps(const struct cb_visit *visit, uint8_t out[CB_VISIT_STEPS_MAX]);
+bool cb_visit_take_steps(const uint8_t **p, const uint8_t *end, struct cb_visit *visit);
 
 /* A visit without events, for cb_visit_add. */
 void cb_visit_init(struct cb_visit *visit, int64_t true_ms);

@@ -34,9 +34,13 @@ CB_MUST_USE int cb_books_lost(struct cb_fold_ctx *ctx, int64_t change);
 CB_MUST_USE int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
                                     const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal);
 
-/* visitors: the visitor ctx->ordinal is called otherwise, and is in no list any more. */
-CB_MUST_USE int cb_visitors_rename(struct cb_fold_ctx *ctx,
-                                   const uint8_t visitor[CB_VISITOR_BYTES]);
+/* visitors: the row of the visitor ctx->ordinal, who must not be in hand (ctx->visitor). */
+CB_MUST_USE int cb_visitors_read(struct cb_fold_ctx *ctx, struct cb_row **row,
+                                 struct cb_visitor_row *out);
+CB_MUST_USE int cb_visitors_write(struct cb_fold_ctx *ctx, struct cb_row *row,
+                                  const struct cb_visitor_row *visitor);
+/* visitors: … is called otherwise from now on, and is in no list any more. */
+CB_MUST_USE int cb_visitors_rename(struct cb_fold_ctx *ctx, const uint8_t id[CB_VISITOR_BYTES]);
 
 /* erasures: sets ctx->erasing; for each record before its first event or control frame. */
 CB_MUST_USE int cb_erasures_begin(struct cb_fold_ctx *ctx);

@@ -25,15 +25,15 @@ static int append(struct cb_views *views, struct cb_row *row, uint64_t position)
 }
 
 /* A row that the visitor has none of yet; where says which is the last from now on. */
-static int open_row(struct cb_fold_ctx *ctx, uint8_t *where, uint32_t day, uint16_t part,
-                    struct cb_row **row) {
+static int open_row(struct cb_fold_ctx *ctx, struct cb_timeline_place *where, uint32_t day,
+                    uint16_t part, struct cb_row **row) {
     struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
     int rc = cb_views_row_unread(ctx->views, CB_TABLE_TIMELINE, &key, false, row);
     rc = rc == 0 ? cb_row_resize(ctx->views, *row, CB_TIMELINE_HEAD_BYTES) : rc;
     if (rc == 0) {
-        memcpy((*row)->data + CB_TIMELINE_BEFORE, where, CB_TIMELINE_PLACE_BYTES);
-        cb_be32_put(where, day);
-        cb_be16_put(where + 4, (uint16_t)(part + 1));
+        cb_be32_put((*row)->data + CB_TIMELINE_BEFORE, where->day);
+        cb_be16_put((*row)->data + CB_TIMELINE_BEFORE + 4, where->parts);
+        *where = (struct cb_timeline_place){day, (uint16_t)(part + 1)};
     }
     return rc;
 }
@@ -47,37 +47,37 @@ static int last_row(struct cb_fold_ctx *ctx, uint32_t day, uint16_t part, struct
     return cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
 }
 
-static int note(struct cb_fold_ctx *ctx, struct cb_row *visitor, struct cb_row **row) {
-    uint8_t *where = visitor->data + CB_VISITOR_TIMELINE;
+/* where: the place of the visitor's last row, which may become another. */
+static int note(struct cb_fold_ctx *ctx, struct cb_timeline_place *where, struct cb_row **row) {
     uint32_t day = cb_sweep_day(ctx->journal_ms);
-    uint16_t parts = cb_be16_get(where + 4);
-    if (parts == 0 || cb_be32_get(where) != day) {
+    if (where->parts == 0 || where->day != day) {
         int rc = open_row(ctx, where, day, 0, row);
-        cb_row_touch(visitor);
         return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
     }
-    int rc = last_row(ctx, day, (uint16_t)(parts - 1), row);
+    int rc = last_row(ctx, day, (uint16_t)(where->parts - 1), row);
     if (rc != 0 || (*row)->len < CB_TIMELINE_HEAD_BYTES) {
         return rc != 0 ? rc : CB_ECORRUPT;
     }
     if (cb_be64_get((*row)->data + CB_TIMELINE_LAST) == ctx->position) {
         return 0;
     }
-    if ((*row)->len + CB_VARINT_BYTES > CB_TIMELINE_ROW_MAX && parts < UINT16_MAX) {
-        rc = open_row(ctx, where, day, parts, row);
-        cb_row_touch(visitor);
+    if ((*row)->len + CB_VARINT_BYTES > CB_TIMELINE_ROW_MAX && where->parts < UINT16_MAX) {
+        rc = open_row(ctx, where, day, where->parts, row);
     }
     return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
 }
 
 int cb_timeline_note(struct cb_fold_ctx *ctx) {
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
-    struct cb_row *visitor, *row = NULL;
-    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &visitor);
-    if (rc != 0 || visitor->len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 ? rc : CB_ECORRUPT;
+    struct cb_visitor_row visitor;
+    struct cb_row *kept, *row = NULL;
+    int rc = cb_visitors_read(ctx, &kept, &visitor);
+    if (rc != 0) {
+        return rc;
     }
-    return note(ctx, visitor, &row);
+    const struct cb_timeline_place before = visitor.timeline;
+    rc = note(ctx, &visitor.timeline, &row);
+    bool moved = visitor.timeline.day != before.day || visitor.timeline.parts != before.parts;
+    return rc == 0 && moved ? cb_visitors_write(ctx, kept, &visitor) : rc;
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {
@@ -99,8 +99,8 @@ static int on_event(struct cb_fold_ctx *ctx) {
     ctx->noted = true;
     ctx->noted_site = ctx->site;
     ctx->noted_ordinal = ctx->ordinal;
-    return ctx->counted ? note(ctx, ctx->sender->visitor, &ctx->sender->timeline)
-                        : cb_timeline_note(ctx);
+    return ctx->visitor.row ? note(ctx, &ctx->visitor.now.timeline, &ctx->sender->timeline)
+                            : cb_timeline_note(ctx);
 }
 
 const struct cb_fold_ops cb_fold_timeline = {.name = "timeline", .event = on_event, .every = true};

@@ -55,7 +55,6 @@ int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
 
 /* The visitor of the envelope: his ordinal and row, made at his first counted event. */
 static int find(struct cb_fold_ctx *ctx) {
-    struct cb_fold_visitor *visitor = &ctx->visitor;
     struct cb_key key = cb_key_ordinal(ctx->site, ctx->envelope->visitor);
     struct cb_row *row;
     int rc = cb_views_row(ctx->views, CB_TABLE_ORDINALS, &key, &row);
@@ -75,34 +74,36 @@ static int find(struct cb_fold_ctx *ctx) {
     key = cb_key_visitor(ctx->site, ctx->ordinal);
     rc = ctx->newcomer ? cb_views_row_unread(ctx->views, CB_TABLE_VISITORS, &key, false, &row)
                        : cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
+    if (rc == 0) {
+        ctx->sender->ordinal = ctx->ordinal;
+        ctx->sender->visitor = row;
+    }
+    return rc;
+}
+
+static int decode(const struct cb_row *row, struct cb_visitor_row *out) {
+    return cb_visitor_row_decode((struct cb_str){(const char *)row->data, row->len}, out);
+}
+
+/* Takes his row in hand. */
+static int begin(struct cb_fold_ctx *ctx) {
+    struct cb_fold_visitor *visitor = &ctx->visitor;
+    int rc = ctx->sender->visitor ? 0 : find(ctx);
     if (rc != 0) {
         return rc;
     }
-    visitor->fresh = row->len == 0;
+    ctx->ordinal = ctx->sender->ordinal;
+    visitor->fresh = ctx->newcomer;
     if (visitor->fresh) {
-        rc = cb_row_resize(ctx->views, row, CB_ROW_VISITOR_BYTES);
-        if (rc != 0) {
-            return rc;
-        }
-        memcpy(row->data + CB_VISITOR_ID, ctx->envelope->visitor, CB_VISITOR_BYTES);
-        cb_be64_put(row->data + CB_VISITOR_FIRST_SEEN, (uint64_t)ctx->true_ms);
-        cb_be64_put(row->data + CB_VISITOR_LAST_SEEN, (uint64_t)ctx->true_ms);
-    } else if (row->len != CB_ROW_VISITOR_BYTES) {
-        return CB_ECORRUPT;
+        visitor->now =
+            (struct cb_visitor_row){.first_seen_ms = ctx->true_ms, .last_seen_ms = ctx->true_ms};
+        memcpy(visitor->now.id, ctx->envelope->visitor, CB_VISITOR_BYTES);
+    } else {
+        rc = decode(ctx->sender->visitor, &visitor->now);
     }
-    ctx->sender->ordinal = ctx->ordinal;
-    ctx->sender->visitor = row;
-    return 0;
-}
-
-static int begin(struct cb_fold_ctx *ctx) {
-    struct cb_fold_visitor *visitor = &ctx->visitor;
-    visitor->fresh = false;
-    int rc = ctx->sender->visitor ? 0 : find(ctx);
     if (rc == 0) {
-        ctx->ordinal = ctx->sender->ordinal;
         visitor->row = ctx->sender->visitor;
-        visitor->minute_before = minute_of(cb_be64_get(visitor->row->data + CB_VISITOR_LAST_SEEN));
+        visitor->minute_before = minute_of((uint64_t)visitor->now.last_seen_ms);
     }
     return rc;
 }
@@ -115,27 +116,40 @@ static int on_event(struct cb_fold_ctx *ctx) {
     if (rc != 0) {
         return rc;
     }
-    uint8_t *data = ctx->visitor.row->data;
-    uint64_t now_ms = (uint64_t)ctx->true_ms;
-    if (now_ms < cb_be64_get(data + CB_VISITOR_FIRST_SEEN)) {
-        cb_be64_put(data + CB_VISITOR_FIRST_SEEN, now_ms);
-    }
-    if (now_ms > cb_be64_get(data + CB_VISITOR_LAST_SEEN)) {
-        cb_be64_put(data + CB_VISITOR_LAST_SEEN, now_ms);
-    }
-    cb_be64_put(data + CB_VISITOR_EVENTS, cb_be64_get(data + CB_VISITOR_EVENTS) + 1);
-    cb_row_touch(ctx->visitor.row);
+    struct cb_visitor_row *now = &ctx->visitor.now;
+    ctx->visitor.seen_before_ms = now->last_seen_ms;
+    now->first_seen_ms = ctx->true_ms < now->first_seen_ms ? ctx->true_ms : now->first_seen_ms;
+    now->last_seen_ms = ctx->true_ms > now->last_seen_ms ? ctx->true_ms : now->last_seen_ms;
+    now->events++;
     return 0;
 }
 
+int cb_visitors_read(struct cb_fold_ctx *ctx, struct cb_row **row, struct cb_visitor_row *out) {
+    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, row);
+    return rc == 0 ? decode(*row, out) : rc;
+}
+
+int cb_visitors_write(struct cb_fold_ctx *ctx, struct cb_row *row,
+                      const struct cb_visitor_row *visitor) {
+    uint8_t bytes[CB_VISITOR_ROW_BYTES_MAX];
+    size_t len = cb_visitor_row_encode(visitor, bytes);
+    int rc = cb_row_resize(ctx->views, row, len);
+    if (rc == 0) {
+        memcpy(row->data, bytes, len);
+    }
+    return rc;
+}
+
+/* All folds have made of the visitor what his events say. */
 static int on_end(struct cb_fold_ctx *ctx) {
     struct cb_fold_visitor *visitor = &ctx->visitor;
     if (!visitor->row) {
         return 0;
     }
-    uint32_t minute = minute_of(cb_be64_get(visitor->row->data + CB_VISITOR_LAST_SEEN));
-    int rc = 0;
-    if (!visitor->fresh && minute != visitor->minute_before) {
+    uint32_t minute = minute_of((uint64_t)visitor->now.last_seen_ms);
+    int rc = cb_visitors_write(ctx, visitor->row, &visitor->now);
+    if (rc == 0 && !visitor->fresh && minute != visitor->minute_before) {
         rc = set_recent(ctx, visitor->minute_before, false);
     }
     if (rc == 0 && (visitor->fresh || minute != visitor->minute_before)) {
@@ -145,16 +159,18 @@ static int on_end(struct cb_fold_ctx *ctx) {
     return rc;
 }
 
-int cb_visitors_rename(struct cb_fold_ctx *ctx, const uint8_t visitor[CB_VISITOR_BYTES]) {
-    struct cb_key key = cb_key_visitor(ctx->site, ctx->ordinal);
+/* Of the session at hand no more stays than when it began: no event can join it. */
+int cb_visitors_rename(struct cb_fold_ctx *ctx, const uint8_t id[CB_VISITOR_BYTES]) {
+    struct cb_visitor_row visitor;
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_VISITORS, &key, &row);
-    if (rc != 0 || row->len != CB_ROW_VISITOR_BYTES) {
-        return rc != 0 ? rc : CB_ECORRUPT;
+    int rc = cb_visitors_read(ctx, &row, &visitor);
+    if (rc != 0) {
+        return rc;
     }
-    memcpy(row->data + CB_VISITOR_ID, visitor, CB_VISITOR_BYTES);
-    cb_row_touch(row);
-    return set_recent(ctx, minute_of(cb_be64_get(row->data + CB_VISITOR_LAST_SEEN)), false);
+    memcpy(visitor.id, id, CB_VISITOR_BYTES);
+    cb_visit_init(&visitor.session, visitor.session.start_ms);
+    rc = cb_visitors_write(ctx, row, &visitor);
+    return rc == 0 ? set_recent(ctx, minute_of((uint64_t)visitor.last_seen_ms), false) : rc;
 }
 
 const struct cb_fold_ops cb_fold_visitors = {.name = "visitors", .event = on_event, .end = on_end};

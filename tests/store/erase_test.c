@@ -14,6 +14,7 @@
 #include "store/rows.h"
 #include "store/trim.h"
 #include "store/upkeep.h"
+#include "store/visitor_row.h"
 #include "tests/proto/guard.h"
 
 static const int64_t t0 = INT64_C(1767225600000), day_ms = 86400000;
@@ -360,6 +361,22 @@ static void assert_gone(struct rig *rig, uint8_t pseudonym) {
     assert_int_equal(listed(rig, "secretova"), 0);
 }
 
+/* What stays of a visitor: sums and days, and of the last visit that there was one. */
+static void assert_husk(struct rig *rig, uint32_t ordinal) {
+    struct cb_snapshot *snapshot = begin(rig);
+    struct cb_key key = cb_key_visitor(rig_site_id(snapshot, "demo"), ordinal);
+    struct cb_visitor_row row;
+    struct cb_str value;
+    assert_int_equal(cb_snapshot_row(snapshot, CB_TABLE_VISITORS, &key, &value), 0);
+    assert_int_equal(cb_visitor_row_decode(value, &row), 0);
+    cb_snapshot_end(&snapshot);
+    assert_true(row.events > 100 && row.sessions > 0 && row.timeline.parts > 0);
+    assert_true(row.session.events == 0 && row.session.end_ms == row.session.start_ms);
+    for (unsigned i = 0; i < CB_VISIT_TIMES; i++) {
+        assert_int_equal(row.session.times_ms[i], CB_VISIT_NEVER);
+    }
+}
+
 /* ---- tests ---- */
 
 static void test_erased(void **state) {
@@ -378,6 +395,7 @@ static void test_erased(void **state) {
     assert_int_equal(listed(rig, "somebody") + listed(rig, "another"), 1);
     struct cb_erasure erasure = erasure_of(rig, 0);
     assert_true(!erasure.swept && erasure.swept_ms == 0);
+    assert_husk(rig, erasure.ordinal);
     each_value(rig, keep_value);
     assert_true(look_for(rig->dir, packed_of(20).p, packed_of(20).len) > 0);
     sweep(rig);

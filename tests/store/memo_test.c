@@ -101,8 +101,8 @@ static void test_same_rows(void **state) {
     rig_rebuild_is_identical(rig);
 }
 
-/* A visitor on two pages in turns, until the rows of the timeline and of the sessions are full: a
- * page must not go on with the row that was the last one when it was there before. */
+/* A visitor on two pages in turns, until the row of the timeline is full: a page must not go on
+ * with the row that was the last one when it was there before. */
 static void test_full_rows(void **state) {
     struct rig *rig = *state;
     for (unsigned round = 0; round < ROUNDS; round++) {

@@ -679,7 +679,7 @@ static void test_visits(void **state) {
     struct rig *rig = *state;
     struct visits visits = {.n = 0};
     uint8_t key[CB_VISITOR_BYTES];
-    for (unsigned i = 0; i < 30; i++) { /* more than a row holds */
+    for (unsigned i = 0; i < 30; i++) { /* of which one stands in his row */
         add(rig, "demo", 1, t0 + i * INT64_C(3600000), rig_event(0, i % 2 ? "onClick" : "page"));
         add(rig, "demo", 1, t0 + i * INT64_C(3600000) + 1000, rig_event(0, "page"));
     }
