@@ -63,10 +63,9 @@ static int read_hour(struct cb_audience *audience, int64_t hour, unsigned mask, 
         if (walk->key.len != LEN) {
             return CB_ECORRUPT;
         }
-        rc = n ? cb_ordinals_count_hour(walk->value, mask, n)
-               : cb_ordinals_add_hour(&audience->set,
-                                      cb_be32_get((const uint8_t *)walk->key.p + CHUNK),
-                                      walk->value, mask);
+        const uint32_t number = cb_be32_get((const uint8_t *)walk->key.p + CHUNK);
+        rc = n ? cb_ordinals_count_hour(number, walk->value, mask, n)
+               : cb_ordinals_add_hour(&audience->set, number, walk->value, mask);
         rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/ordinal_list.h"
 #include "store/ordinal_set.h"
 #include "store/rows.h"
 
@@ -239,9 +240,29 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
     return rc == CB_ENOENT ? 0 : rc;
 }
 
+static int or_list(uint32_t number, struct cb_str list, uint32_t n_visitors, uint64_t *words) {
+    const uint8_t *p = (const uint8_t *)list.p;
+    size_t n;
+    int rc =
+        number <= UINT32_MAX >> CB_ORDINAL_LIST_BITS ? cb_ordinal_list_read(list, &n) : CB_ECORRUPT;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const uint32_t ordinal = number << CB_ORDINAL_LIST_BITS | cb_ordinal_list_entry(p, i);
+        if (ordinal >= n_visitors) {
+            return CB_ECORRUPT;
+        }
+        words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+    }
+    return rc;
+}
+
+static int or_chunk(uint32_t number, struct cb_str chunk, uint32_t n_visitors, uint64_t *words) {
+    const size_t at = (size_t)number * CB_ORDINAL_SET_WORDS, n_words = cb_dim_words(n_visitors);
+    return at < n_words ? cb_ordinal_set_or(chunk, words + at, n_words - at) : CB_ECORRUPT;
+}
+
 /* Those that stand in rows of their own. */
-static int or_apart(const struct cb_dim_row *row, uint32_t number, uint64_t *words,
-                    size_t n_words) {
+static int or_apart(const struct cb_dim_row *row, uint32_t number, uint32_t n_visitors,
+                    uint64_t *words) {
     const struct cb_dim_scan *scan = row->scan;
     struct cb_walk *walk = row->sets;
     struct cb_key key = cb_key_dimension_set(scan->site, row->day, (uint8_t)scan->kind,
@@ -251,9 +272,10 @@ static int or_apart(const struct cb_dim_row *row, uint32_t number, uint64_t *wor
         if (walk->key.len != SET_KEY_BYTES) {
             return CB_ECORRUPT;
         }
-        size_t at =
-            (size_t)cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT) * CB_ORDINAL_SET_WORDS;
-        rc = at < n_words ? cb_ordinal_set_or(walk->value, words + at, n_words - at) : CB_ECORRUPT;
+        const uint32_t part = cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT);
+        rc = part & CB_ORDINAL_CHUNKS
+                 ? or_chunk(part & ~CB_ORDINAL_CHUNKS, walk->value, n_visitors, words)
+                 : or_list(part, walk->value, n_visitors, words);
         rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;
@@ -281,8 +303,7 @@ int cb_dim_or(const struct cb_dim_row *row, unsigned i, unsigned member, uint32_
         return 0;
     }
     if (chunk->offsets[i] & CB_DIM_APART) {
-        return or_apart(row, row->number + cb_dim_chunk_offset(chunk, i), words,
-                        cb_dim_words(n_visitors));
+        return or_apart(row, row->number + cb_dim_chunk_offset(chunk, i), n_visitors, words);
     }
     return or_members(chunk->ordinals + 4 * (size_t)member, chunk->member_names + member,
                       chunk->members[i], row->name, n_visitors, words)

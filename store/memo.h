@@ -38,7 +38,8 @@ struct cb_memo_sender {
 struct cb_memo_minute {
     uint32_t site, name_id, minute, hour_chunk; /* of the visitor's ordinal */
     bool used, has_visitor;
-    struct cb_row *counts, *minutes, *hours, *days;
+    struct cb_row *counts, *minutes, *days;
+    struct cb_row *hours, *hours_chunk; /* the list; where that moved the chunk, or NULL */
 };
 
 enum { CB_MEMO_VISITS_KINDS = 3 + CB_TIMING_COUNT, CB_MEMO_VISITS_GRAINS = 2 };

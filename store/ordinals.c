@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "store/ordinal_list.h"
 #include "store/rows.h"
 
 enum {
@@ -112,8 +113,31 @@ static bool is_hour(struct cb_str chunk) {
            (chunk.len % 2 == 0 && chunk.len / 2 <= CB_HOUR_LIST_MAX);
 }
 
-int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str chunk,
+static int add_hour_list(struct cb_ordinals *set, uint32_t number, struct cb_str list,
                          unsigned mask) {
+    const uint8_t *p = (const uint8_t *)list.p;
+    struct cb_ordinals_chunk *touched = NULL;
+    size_t n;
+    int rc = number < 1u << (32 - CB_HOUR_LIST_BITS) ? cb_ordinal_list_read(list, &n) : CB_ECORRUPT;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const uint32_t entry = cb_ordinal_list_entry(p, i);
+        const uint32_t ordinal = number << CB_HOUR_LIST_BITS | entry >> CB_HOUR_QUARTERS;
+        if (!(entry & mask)) {
+            continue;
+        }
+        if (!touched || touched->number != cb_ordinal_set_chunk(ordinal)) {
+            rc = touch(set, cb_ordinal_set_chunk(ordinal), &touched);
+        }
+        if (rc == 0) {
+            const unsigned offset = cb_ordinal_set_offset(ordinal);
+            touched->words[offset / 64] |= UINT64_C(1) << offset % 64;
+        }
+    }
+    return rc;
+}
+
+static int add_hour_chunk(struct cb_ordinals *set, uint32_t number, struct cb_str chunk,
+                          unsigned mask) {
     const uint8_t *p = (const uint8_t *)chunk.p;
     struct cb_ordinals_chunk *touched;
     if (!is_hour(chunk)) {
@@ -138,9 +162,28 @@ int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str
     return 0;
 }
 
+int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str row,
+                         unsigned mask) {
+    return number & CB_ORDINAL_CHUNKS ? add_hour_chunk(set, number & ~CB_ORDINAL_CHUNKS, row, mask)
+                                      : add_hour_list(set, number, row, mask);
+}
+
 /* ---- counting ---- */
 
-int cb_ordinals_count_hour(struct cb_str chunk, unsigned mask, uint64_t *n) {
+static int count_hour_list(struct cb_str list, unsigned mask, uint64_t *n) {
+    size_t entries;
+    int rc = cb_ordinal_list_read(list, &entries);
+    if (rc == 0 && mask == ALL_QUARTERS) {
+        *n += entries; /* each was there in one of them */
+        return 0;
+    }
+    for (size_t i = 0; rc == 0 && i < entries; i++) {
+        *n += (cb_ordinal_list_entry((const uint8_t *)list.p, i) & mask) != 0;
+    }
+    return rc;
+}
+
+static int count_hour_chunk(struct cb_str chunk, unsigned mask, uint64_t *n) {
     const uint8_t *p = (const uint8_t *)chunk.p;
     if (!is_hour(chunk)) {
         return CB_ECORRUPT;
@@ -150,13 +193,18 @@ int cb_ordinals_count_hour(struct cb_str chunk, unsigned mask, uint64_t *n) {
         or_planes(words, p, mask);
         *n += cb_bits_count(words, PLANE_WORDS);
     } else if (mask == ALL_QUARTERS) {
-        *n += chunk.len / 2; /* each was there in one of them */
+        *n += chunk.len / 2;
     } else {
         for (size_t i = 0; i < chunk.len; i += 2) {
             *n += (cb_be16_get(p + i) & mask) != 0;
         }
     }
     return 0;
+}
+
+int cb_ordinals_count_hour(uint32_t number, struct cb_str row, unsigned mask, uint64_t *n) {
+    return number & CB_ORDINAL_CHUNKS ? count_hour_chunk(row, mask, n)
+                                      : count_hour_list(row, mask, n);
 }
 
 uint64_t cb_ordinals_count(const struct cb_ordinals *set) {

@@ -30,12 +30,14 @@ void cb_ordinals_clear(struct cb_ordinals *set);
 
 /* Adds a chunk as rows have it. Errors: CB_ECORRUPT, CB_ENOMEM. */
 CB_MUST_USE int cb_ordinals_add(struct cb_ordinals *set, uint32_t number, struct cb_str chunk);
-/* Adds a chunk of unique_hours: those who were there in the quarters of mask. Errors likewise. */
-CB_MUST_USE int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str chunk,
+/* Adds a row of unique_hours, a list or a chunk by its number: those who were there in the quarters
+ * of mask. Errors likewise. */
+CB_MUST_USE int cb_ordinals_add_hour(struct cb_ordinals *set, uint32_t number, struct cb_str row,
                                      unsigned mask);
 
-/* Adds how many such a chunk has, without a set. Errors: CB_ECORRUPT. */
-CB_MUST_USE int cb_ordinals_count_hour(struct cb_str chunk, unsigned mask, uint64_t *n);
+/* Adds how many such a row has, without a set. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_ordinals_count_hour(uint32_t number, struct cb_str row, unsigned mask,
+                                       uint64_t *n);
 
 uint64_t cb_ordinals_count(const struct cb_ordinals *set);
 /* How many are in both. */

@@ -80,6 +80,7 @@ enum {
 
     /* unique_hours: smaller chunks, a list of u16: offset · 4 bits of quarters; or four bitmaps, of
        a quarter each */
+    CB_HOUR_LIST_BITS = 20, /* of the ordinal; the others of an entry are the quarters */
     CB_HOUR_CHUNK_BITS = 11,
     CB_HOUR_PLANE_BYTES = (1 << CB_HOUR_CHUNK_BITS) / 8,
     CB_HOUR_BITMAP_BYTES = CB_HOUR_QUARTERS * CB_HOUR_PLANE_BYTES,

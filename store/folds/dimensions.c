@@ -15,6 +15,7 @@
 #include "store/dim_chunk.h"
 #include "store/dim_gather.h"
 #include "store/folds/folds.h"
+#include "store/ordinal_list.h"
 #include "store/ordinal_set.h"
 #include "store/rows.h"
 
@@ -214,13 +215,55 @@ static int group_counts(struct cb_dim_gather *gathered, struct groups *groups) {
     return rc;
 }
 
+/* A value's visitors, of a name or of all. */
+struct set {
+    const struct group *group;
+    uint32_t name_id, value;
+};
+
+static int find_set_row(struct cb_views *views, const struct set *set, uint32_t number,
+                        struct cb_row **row) {
+    struct cb_key key =
+        cb_key_dimension_set(set->group->site, set->group->day, (uint8_t)set->group->kind,
+                             set->name_id, set->value, number);
+    return cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, row);
+}
+
+static int add_to_chunk(struct cb_views *views, const struct set *set, uint32_t ordinal) {
+    struct cb_row *row;
+    int rc = find_set_row(views, set, cb_ordinal_set_chunk(ordinal) | CB_ORDINAL_CHUNKS, &row);
+    return rc == 0 ? cb_ordinal_set_add(views, row, cb_ordinal_set_offset(ordinal)) : rc;
+}
+
+/* The list goes into chunks. */
+static int move_list(struct cb_views *views, const struct set *set, struct cb_row *list,
+                     uint32_t number) {
+    uint32_t entries[CB_ORDINAL_LIST_MAX];
+    size_t n;
+    int rc = cb_ordinal_list_move(views, list, entries, &n);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        rc = add_to_chunk(views, set, number << CB_ORDINAL_LIST_BITS | entries[i]);
+    }
+    return rc;
+}
+
 static int add_to_set(struct cb_views *views, const struct group *group, uint32_t name_id,
                       uint32_t value, uint32_t ordinal) {
-    struct cb_row *row;
-    struct cb_key key = cb_key_dimension_set(group->site, group->day, (uint8_t)group->kind, name_id,
-                                             value, cb_ordinal_set_chunk(ordinal));
-    int rc = cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, &row);
-    return rc == 0 ? cb_ordinal_set_add(views, row, cb_ordinal_set_offset(ordinal)) : rc;
+    const struct set set = {group, name_id, value};
+    const uint32_t number = ordinal >> CB_ORDINAL_LIST_BITS;
+    struct cb_row *list;
+    bool moved = false;
+    if (ordinal < CB_ORDINAL_LIST_FROM) {
+        return add_to_chunk(views, &set, ordinal);
+    }
+    int rc = find_set_row(views, &set, number, &list);
+    rc = rc == 0 ? cb_ordinal_list_add(views, list, 0, ordinal & ((1u << CB_ORDINAL_LIST_BITS) - 1),
+                                       &moved)
+                 : rc;
+    if (rc == 0 && moved && !cb_ordinal_list_moved(list)) {
+        rc = move_list(views, &set, list, number);
+    }
+    return rc == 0 && moved ? add_to_chunk(views, &set, ordinal) : rc;
 }
 
 /* A visitor who does not stand in a value's chunk: in the set of the row's name, and in that of

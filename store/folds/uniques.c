@@ -4,10 +4,12 @@
  * first time, by day.
  *
  * A visitor is a dense ordinal, so a set is cut in chunks (ordinal_set.h), which active visitors
- * share. The four quarters of an hour are one row: who is there in two of them costs two
- * bytes, not a row. A day's key says when it begins and how long it is, so readers need not know
- * which zone the site had then. */
+ * share. The four quarters of an hour are one row: who is there in two of them costs as much as who
+ * is there in one. Of many visitors few are there in one hour: these are a list (ordinal_list.h),
+ * as long as it has room. A day's key says when it begins and how long it is, so readers need
+ * not know which zone the site had then. */
 #include "store/folds/folds.h"
+#include "store/ordinal_list.h"
 #include "store/ordinal_set.h"
 #include "store/reader.h"
 #include "store/rows.h"
@@ -62,16 +64,58 @@ static int add_to_hour(struct cb_views *views, struct cb_row *row, uint16_t offs
     return 0;
 }
 
-static int find_hour(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
-    struct cb_key key = cb_key_unique_hour(at->minute / 60, at->site, at->name_id, at->hour_chunk);
-    return cb_views_row(ctx->views, CB_TABLE_UNIQUE_HOURS, &key, &at->hours);
+/* number: of a list, or of a chunk and CB_ORDINAL_CHUNKS. */
+static int find_hour(struct cb_fold_ctx *ctx, const struct cb_memo_minute *at, uint32_t number,
+                     struct cb_row **row) {
+    struct cb_key key = cb_key_unique_hour(at->minute / 60, at->site, at->name_id, number);
+    return cb_views_row(ctx->views, CB_TABLE_UNIQUE_HOURS, &key, row);
+}
+
+/* The list of an hour goes into chunks. */
+static int move_hour(struct cb_fold_ctx *ctx, const struct cb_memo_minute *at,
+                     struct cb_row *list) {
+    uint32_t entries[CB_ORDINAL_LIST_MAX];
+    size_t n;
+    struct cb_row *row;
+    int rc = cb_ordinal_list_move(ctx->views, list, entries, &n);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const uint32_t ordinal = (ctx->ordinal >> CB_HOUR_LIST_BITS << CB_HOUR_LIST_BITS) |
+                                 entries[i] >> CB_HOUR_QUARTERS;
+        rc = find_hour(ctx, at, ordinal >> CB_HOUR_CHUNK_BITS | CB_ORDINAL_CHUNKS, &row);
+        for (unsigned quarter = 0; rc == 0 && quarter < CB_HOUR_QUARTERS; quarter++) {
+            if (entries[i] >> quarter & 1) {
+                rc = add_to_hour(ctx->views, row, (uint16_t)(ordinal % (1u << CB_HOUR_CHUNK_BITS)),
+                                 quarter);
+            }
+        }
+    }
+    return rc;
+}
+
+/* Into the list, if there is one: *moved says that there is none any more. */
+static int add_to_list(struct cb_fold_ctx *ctx, struct cb_memo_minute *at, unsigned quarter,
+                       bool *moved) {
+    const uint32_t who = ctx->ordinal % (1u << CB_HOUR_LIST_BITS);
+    int rc = at->hours ? 0 : find_hour(ctx, at, ctx->ordinal >> CB_HOUR_LIST_BITS, &at->hours);
+    rc = rc == 0 ? cb_ordinal_list_add(ctx->views, at->hours, CB_HOUR_QUARTERS,
+                                       who << CB_HOUR_QUARTERS | 1u << quarter, moved)
+                 : rc;
+    return rc == 0 && *moved && !cb_ordinal_list_moved(at->hours) ? move_hour(ctx, at, at->hours)
+                                                                  : rc;
 }
 
 static int add_hour(struct cb_fold_ctx *ctx, struct cb_memo_minute *at) {
-    int rc = at->hours ? 0 : find_hour(ctx, at);
-    return rc == 0 ? add_to_hour(ctx->views, at->hours,
-                                 (uint16_t)(ctx->ordinal % (1u << CB_HOUR_CHUNK_BITS)),
-                                 at->minute / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS)
+    const unsigned quarter = at->minute / CB_QUARTER_MINUTES % CB_HOUR_QUARTERS;
+    bool moved = at->hours_chunk != NULL || ctx->ordinal < CB_ORDINAL_LIST_FROM;
+    int rc = moved ? 0 : add_to_list(ctx, at, quarter, &moved);
+    if (rc != 0 || !moved) {
+        return rc;
+    }
+    if (!at->hours_chunk) {
+        rc = find_hour(ctx, at, at->hour_chunk | CB_ORDINAL_CHUNKS, &at->hours_chunk);
+    }
+    return rc == 0 ? add_to_hour(ctx->views, at->hours_chunk,
+                                 (uint16_t)(ctx->ordinal % (1u << CB_HOUR_CHUNK_BITS)), quarter)
                    : rc;
 }
 

@@ -3,7 +3,10 @@
  * and turns from a list into a bitmap and back, against a plain array. */
 #include "tests/store/rig.h"
 
+#include "store/ordinal_list.h"
 #include "store/ordinal_set.h"
+#include "store/ordinals.h"
+#include "store/rows.h"
 
 enum { ORDINALS = 1 << CB_ORDINAL_SET_BITS, MORE = 8 /* words of the next chunk */ };
 
@@ -196,12 +199,77 @@ static void none_below_in_damage(void **state) {
     }
 }
 
+/* Rows of an hour, lists and chunks: in several, of who was there in some of the quarters. */
+static void hours_are_put_together(void **state) {
+    enum { LISTS = 3, ENTRIES = CB_ORDINAL_LIST_MAX, BYTES = CB_ORDINAL_LIST_ENTRY_BYTES };
+    uint8_t *list = malloc((size_t)ENTRIES * BYTES);
+    (void)state;
+    assert_non_null(list);
+    for (unsigned mask = 1; mask < 16; mask++) {
+        struct cb_ordinals set;
+        uint64_t random = mask, right = 0, rows = 0;
+        cb_ordinals_init(&set);
+        for (uint32_t number = 0; number < LISTS; number++) {
+            uint32_t who = 0;
+            for (unsigned i = 0; i < ENTRIES; i++) {
+                const uint32_t quarters = 1 + (uint32_t)next(&random) % 15;
+                who += 1 + (uint32_t)next(&random) % 2000; /* at most 2^20 of them */
+                const uint32_t entry = who << CB_HOUR_QUARTERS | quarters;
+                list[BYTES * i] = (uint8_t)(entry >> 16);
+                cb_be16_put(list + BYTES * i + 1, (uint16_t)entry);
+                right += (quarters & mask) != 0;
+            }
+            const struct cb_str row = {(const char *)list, (size_t)ENTRIES * BYTES};
+            const uint32_t at = number * 1000; /* up to ordinal 2^31 */
+            assert_int_equal(cb_ordinals_count_hour(at, row, mask, &rows), 0);
+            assert_int_equal(cb_ordinals_add_hour(&set, at, row, mask), 0);
+            assert_int_equal(cb_ordinals_add_hour(&set, at, row, mask), 0);
+        }
+        assert_int_equal(rows, right);
+        assert_int_equal(cb_ordinals_count(&set), right);
+        /* A list that moved has nobody; chunks have them. */
+        assert_int_equal(cb_ordinals_add_hour(&set, 7, CB_STR("\0"), mask), 0);
+        assert_int_equal(cb_ordinals_count_hour(7, CB_STR("\0"), mask, &rows), 0);
+        cb_be16_put(list, (uint16_t)(5 << CB_HOUR_QUARTERS | 15));
+        const struct cb_str row = {(const char *)list, 2};
+        assert_int_equal(cb_ordinals_add_hour(&set, 7 | CB_ORDINAL_CHUNKS, row, mask), 0);
+        assert_int_equal(cb_ordinals_count_hour(7 | CB_ORDINAL_CHUNKS, row, mask, &rows), 0);
+        assert_int_equal(rows, right + 1);
+        assert_int_equal(cb_ordinals_count(&set), right + 1);
+        cb_ordinals_fini(&set);
+    }
+    free(list);
+}
+
+static void hours_that_cannot_be_are_corrupt(void **state) {
+    static const char bytes[CB_ORDINAL_LIST_MAX * CB_ORDINAL_LIST_ENTRY_BYTES + 3] = {0};
+    static const size_t lengths[] = {2, 4, 5, 1499, 1501, sizeof bytes};
+    struct cb_ordinals set;
+    uint64_t n = 0;
+    (void)state;
+    cb_ordinals_init(&set);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        const struct cb_str row = {bytes, lengths[i]};
+        assert_int_equal(cb_ordinals_add_hour(&set, 0, row, 15), CB_ECORRUPT);
+        assert_int_equal(cb_ordinals_count_hour(0, row, 15, &n), CB_ECORRUPT);
+    }
+    const struct cb_str good = {"\0\0\x1f", 3};
+    assert_int_equal(cb_ordinals_add_hour(&set, 4095, good, 15), 0);
+    assert_int_equal(cb_ordinals_count(&set), 1);
+    assert_int_equal(cb_ordinals_add_hour(&set, 4096, good, 15), CB_ECORRUPT);
+    const struct cb_str odd = {bytes, 3};
+    assert_int_equal(cb_ordinals_add_hour(&set, CB_ORDINAL_CHUNKS, odd, 15), CB_ECORRUPT);
+    cb_ordinals_fini(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_put_together),
         cmocka_unit_test(what_lies_behind_is_corrupt),
         RIG_TEST(swelling),
         cmocka_unit_test(none_below_in_damage),
+        cmocka_unit_test(hours_are_put_together),
+        cmocka_unit_test(hours_that_cannot_be_are_corrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

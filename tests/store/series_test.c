@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Counts and different visitors of any range, against a walk through the events themselves: over
  * zones and changes of clocks, late events, a zone that is set anew, and rows that go with time. */
+#include "store/ordinal_list.h"
 #include "store/zone.h"
 #include "tests/store/rig.h"
 
@@ -392,34 +393,24 @@ static uint64_t rows_of(struct rig *rig, enum cb_table table, int64_t *first) {
     return n;
 }
 
-/* 6,000 visitors of one hour: lists become bitmaps, chunks end; then rows that are no longer kept
- * go, more than a step takes, and late events do not bring them back. */
-static void many(void **state) {
-    enum { MANY = 6000 };
-    static const uint64_t every[] = {1, 3, 10, 30}; /* who is there in the n-th quarter */
-    struct rig *rig = *state;
-    const int64_t minute = now_minute();
-    uint64_t events, seq = 0;
-    struct cb_distinct visitors;
-    begin(6);
-    for (unsigned quarter = 0; quarter < 4; quarter++) {
-        for (uint32_t i = 0; i < MANY; i += (uint32_t)every[quarter]) {
-            struct cb_envelope envelope = rig_envelope("demo", 1, 1, 0);
-            memcpy(envelope.visitor, &i, sizeof i);
-            envelope.received_ms = (minute + quarter * 15 + i % 15) * MINUTE;
-            struct cb_event event = rig_event(++seq, "onClick");
-            assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
-        }
-        rig_fold(rig);
-    }
+/* Visitors of two hours, more than a list holds in the first one and few of them in the second:
+ * lists become bitmaps or chunks, and these end; then rows that are no longer kept go, more than a
+ * step takes, and late events do not bring them back. */
+enum { MANY = 10800, MANY_QUARTERS = 8 };
+static const uint64_t many_every[MANY_QUARTERS] = {1,  3,  10, 30,  /* who is there in each: */
+                                                   60, 12, 30, 20}; /* one of so many */
+
+static void compare_quarters(struct rig *rig, int64_t minute) {
     struct cb_snapshot *snapshot;
+    struct cb_distinct visitors;
+    uint64_t events;
     assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
     uint32_t site = rig_site_id(snapshot, "demo");
-    for (unsigned quarter = 0; quarter < 4; quarter++) {
+    for (unsigned quarter = 0; quarter < MANY_QUARTERS; quarter++) {
         int64_t bounds[] = {minute + quarter * 15, minute + quarter * 15 + 15};
         assert_int_equal(
             cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, bounds, 1, &events, &visitors), 0);
-        assert_int_equal(events, MANY / every[quarter]);
+        assert_int_equal(events, MANY / many_every[quarter]);
         assert_int_equal(visitors.n, events);
         for (int64_t at = bounds[0]; at < bounds[1]; at++) {
             int64_t one[] = {at, at + 1};
@@ -433,9 +424,39 @@ static void many(void **state) {
         cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, inner, 1, &events, &visitors), 0);
     assert_int_equal(events, MANY / 3 + MANY / 10);
     assert_int_equal(visitors.n, MANY / 3 + MANY / 10 - MANY / 30);
+    const int64_t later[] = {minute + 60, minute + 120}; /* 12 and 20 divide 60 */
+    assert_int_equal(
+        cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, later, 1, &events, &visitors), 0);
+    assert_int_equal(events, MANY / 60 + MANY / 12 + MANY / 30 + MANY / 20);
+    assert_int_equal(visitors.n, MANY / 12 + MANY / 30 + MANY / 20 - MANY / 60 * 3 + MANY / 60);
+    const int64_t over[] = {minute + 75, minute + 105};
+    assert_int_equal(
+        cb_snapshot_series(snapshot, site, CB_NAME_ID_ALL, over, 1, &events, &visitors), 0);
+    assert_int_equal(visitors.n, MANY / 12 + MANY / 30 - MANY / 60);
     cb_snapshot_end(&snapshot);
+}
+
+static void many(void **state) {
+    struct rig *rig = *state;
+    const int64_t minute = now_minute();
+    uint64_t seq = 0;
+    begin(6);
+    for (unsigned quarter = 0; quarter < MANY_QUARTERS; quarter++) {
+        for (uint32_t i = 0; i < MANY; i += (uint32_t)many_every[quarter]) {
+            struct cb_envelope envelope = rig_envelope("demo", 1, 1, 0);
+            memcpy(envelope.visitor, &i, sizeof i);
+            envelope.received_ms = (minute + quarter * 15 + i % 15) * MINUTE;
+            struct cb_event event = rig_event(++seq, "onClick");
+            assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+            if (seq % 3000 == 0) {
+                rig_fold(rig);
+            }
+        }
+        rig_fold(rig);
+    }
+    compare_quarters(rig, minute);
     uint64_t n;
-    assert_int_equal(rig_count(rig, "demo", "onClick", minute, minute + 60, &n), seq);
+    assert_int_equal(rig_count(rig, "demo", "onClick", minute, minute + 120, &n), seq);
     assert_int_equal(n, MANY);
     assert_int_equal(rig_count(rig, "demo", "onClick", minute, minute + 1440, &n), seq);
     assert_int_equal(n, MANY);
@@ -505,7 +526,8 @@ static void bounds_and_damage(void **state) {
         struct cb_key key;
     } rows[] = {
         {CB_TABLE_COUNTS, cb_key_count(1, (uint32_t)(now_minute() / 1440), 0)},
-        {CB_TABLE_UNIQUE_HOURS, cb_key_unique_hour((uint32_t)(now_minute() / 60), 1, 0, 0)},
+        {CB_TABLE_UNIQUE_HOURS,
+         cb_key_unique_hour((uint32_t)(now_minute() / 60), 1, 0, CB_ORDINAL_CHUNKS)},
         {CB_TABLE_UNIQUE_DAYS,
          cb_key_unique_day(1, (uint32_t)(now_minute() / 15), CB_DAY_QUARTERS, 0, 0)},
     };
