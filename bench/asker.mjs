@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const HEAD_END = "\r\n\r\n";
 
-/** One connection: ask(request) → {head, body, ms}, one at a time. */
+/** One connection: ask(request) → ms, one at a time; answer() is the last one. What is not asked for is not made: no garbage. */
 function connect(url) {
   const { hostname, port } = new URL(url);
   const socket = net.connect({ host: hostname, port: Number(port), noDelay: true });
@@ -23,7 +23,7 @@ function connect(url) {
     chunks.push(chunk);
     have += chunk.length;
     if (want === 0) {
-      const all = Buffer.concat(chunks);
+      const all = chunks.length === 1 ? chunk : Buffer.concat(chunks);
       const head = all.indexOf(HEAD_END);
       if (head < 0) return;
       const length = /\r\ncontent-length: (\d+)/i.exec(all.toString("latin1", 0, head + 2));
@@ -32,30 +32,35 @@ function connect(url) {
     }
     if (have >= want) answered.resolve(performance.now());
   });
-  return async (request) => {
+  const ask = async (request) => {
     [chunks, want, have] = [[], 0, 0];
     const begin = performance.now();
     const done = new Promise((resolve, reject) => (answered = { resolve, reject }));
     socket.write(request);
-    const ms = (await done) - begin;
+    return (await done) - begin;
+  };
+  const answer = () => {
     const text = Buffer.concat(chunks).toString();
     const head = text.indexOf(HEAD_END);
-    return { head: text.slice(0, head), body: text.slice(head + HEAD_END.length), ms };
+    return { head: text.slice(0, head), body: text.slice(head + HEAD_END.length) };
   };
+  return { ask, answer };
 }
 
 /** Asks a path again and again: {body, times}, ms each; the first `warm` answers are in no time. */
 async function run({ url, token, path, warm, asks }) {
-  const ask = connect(url);
-  const request = `GET ${path} HTTP/1.1\r\nHost: ${new URL(url).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
-  const { head, body } = await ask(request);
+  const { ask, answer } = connect(url);
+  const text = `GET ${path} HTTP/1.1\r\nHost: ${new URL(url).host}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+  const request = Buffer.from(text);
+  await ask(request);
+  const { head, body } = answer();
   if (!head.startsWith("HTTP/1.1 200 "))
     throw new Error(`${path}: ${head.split("\r\n")[0]} ${body.slice(0, 300)}`);
   for (let i = 0; i < warm; i++) await ask(request);
   process.send({ warmed: true });
   await once(process, "message");
   const times = [];
-  for (let i = 0; i < asks; i++) times.push((await ask(request)).ms);
+  for (let i = 0; i < asks; i++) times.push(await ask(request));
   return { body, times };
 }
 

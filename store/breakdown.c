@@ -3,20 +3,46 @@
  *
  * Two passes over the rows of the days: the first adds up events, from which the values to be shown
  * follow; the second puts their visitors into bitmaps, as many values at a time as fit
- * BITMAPS_BYTES_MAX. */
+ * BITMAPS_BYTES_MAX. Where rows stand is kept from the first to the second, unless there are more
+ * than ROWS_MAX. */
 #include <stdlib.h>
 
 #include "store/dims.h"
 #include "store/ordinal_set.h"
 #include "store/rows.h"
 
-enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024 };
+enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024, ROWS_MIN = 256, ROWS_MAX = 1 << 16 };
+
+struct rows {
+    struct cb_dim_row *rows;
+    size_t n, cap;
+    bool more; /* than are here */
+};
+
+static int keep_row(struct rows *rows, const struct cb_dim_row *row) {
+    rows->more |= rows->n == ROWS_MAX;
+    if (rows->more) {
+        return 0;
+    }
+    if (rows->n == rows->cap) {
+        size_t cap = rows->cap ? rows->cap * 2 : ROWS_MIN;
+        struct cb_dim_row *grown = realloc(rows->rows, cap * sizeof(*grown));
+        if (!grown) {
+            return CB_ENOMEM;
+        }
+        rows->rows = grown;
+        rows->cap = cap;
+    }
+    rows->rows[rows->n++] = *row;
+    return 0;
+}
 
 /* ---- events ---- */
 
 struct sums {
     const struct cb_dim_map *map;
     uint64_t *events; /* by index */
+    struct rows *rows;
 };
 
 static void add_to(const struct sums *sums, uint32_t number, uint32_t events) {
@@ -34,7 +60,7 @@ static int add_events(void *user, const struct cb_dim_row *row) {
             add_to(sums, row->number + cb_dim_chunk_offset(chunk, i),
                    cb_dim_chunk_events(chunk, i));
         }
-        return 0;
+        return keep_row(sums->rows, row);
     }
     for (unsigned i = 0, by_name = 0; i < chunk->n; by_name += cb_dim_bits(chunk->names[i]), i++) {
         if (chunk->names[i] & row->name) {
@@ -42,7 +68,7 @@ static int add_events(void *user, const struct cb_dim_row *row) {
                    cb_dim_chunk_events_of(chunk, i, by_name, row->name));
         }
     }
-    return 0;
+    return keep_row(sums->rows, row);
 }
 
 /* ---- the values to be shown ---- */
@@ -170,8 +196,20 @@ static int add_members(void *user, const struct cb_dim_row *row) {
     return rc;
 }
 
+/* The rows again that have values of the scan. */
+static int read_again(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                      const struct rows *rows, struct sets *sets) {
+    int rc = rows->more ? cb_dim_each(snapshot, scan, add_members, sets) : 0;
+    for (size_t i = 0; rc == 0 && !rows->more && i < rows->n; i++) {
+        if (cb_dim_wants(scan, rows->rows[i].number >> CB_DIM_CHUNK_BITS)) {
+            rc = add_members(sets, &rows->rows[i]);
+        }
+    }
+    return rc;
+}
+
 static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                          struct sets *sets, struct cb_breakdown *out) {
+                          const struct rows *rows, struct sets *sets, struct cb_breakdown *out) {
     int rc = cb_dim_visitors(snapshot, scan->site, &sets->n_visitors);
     sets->n_words = cb_dim_words(sets->n_visitors);
     if (rc != 0 || sets->n_words == 0) {
@@ -184,7 +222,7 @@ static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan
         sets->first = (uint32_t)first;
         sets->end = (uint32_t)(first + n);
         sets->words = calloc(n * sets->n_words, sizeof(uint64_t));
-        rc = sets->words ? cb_dim_each(snapshot, scan, add_members, sets) : CB_ENOMEM;
+        rc = sets->words ? read_again(snapshot, scan, rows, sets) : CB_ENOMEM;
         for (size_t i = 0; rc == 0 && i < n; i++) {
             out->rows[first + i].visitors =
                 cb_bits_count(sets->words + i * sets->n_words, sets->n_words);
@@ -211,8 +249,8 @@ static bool *wanted_chunks(const struct cb_dim_map *map, const uint32_t *slots, 
 }
 
 static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                const struct cb_dim_map *map, struct candidate *all, size_t n, size_t limit,
-                struct cb_breakdown *out) {
+                const struct rows *rows, const struct cb_dim_map *map, struct candidate *all,
+                size_t n, size_t limit, struct cb_breakdown *out) {
     int rc = choose(map, all, n, limit);
     out->n = n < limit ? n : limit;
     out->rows = calloc(out->n + 1, sizeof(*out->rows));
@@ -231,7 +269,7 @@ static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
         struct cb_dim_scan some = *scan;
         bool *chunks = wanted_chunks(map, slots, &some.n_chunks);
         some.chunks = chunks;
-        rc = chunks ? count_visitors(snapshot, &some, &sets, out) : CB_ENOMEM;
+        rc = chunks ? count_visitors(snapshot, &some, rows, &sets, out) : CB_ENOMEM;
         free(chunks);
     }
     free(slots);
@@ -242,20 +280,28 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
                           uint32_t name_id, const struct cb_site_days *days, size_t limit,
                           struct cb_breakdown *out) {
     struct cb_dim_map map;
+    struct cb_walk sets;
+    struct rows rows = {.rows = NULL};
     const struct cb_dim_scan scan = {.site = site,
                                      .kind = cb_dim_kind(dim),
                                      .name_id = name_id,
                                      .first = days->first,
-                                     .end = days->end};
+                                     .end = days->end,
+                                     .sets = &sets};
     *out = (struct cb_breakdown){0};
     int rc = cb_dim_map_init(&map, snapshot, site, dim);
     if (rc != 0) {
         return rc;
     }
+    rc = cb_walk_open(snapshot, CB_TABLE_DIMENSION_SETS, &sets);
+    if (rc != 0) {
+        cb_dim_map_fini(&map);
+        return rc;
+    }
     uint64_t *events = calloc(map.n, sizeof(*events));
     struct candidate *all = NULL;
-    rc =
-        events ? cb_dim_each(snapshot, &scan, add_events, &(struct sums){&map, events}) : CB_ENOMEM;
+    rc = events ? cb_dim_each(snapshot, &scan, add_events, &(struct sums){&map, events, &rows})
+                : CB_ENOMEM;
     size_t n = 0;
     for (uint32_t i = 1; rc == 0 && i < map.n; i++) {
         n += events[i] > 0;
@@ -272,13 +318,15 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
             all[n++] = (struct candidate){.events = events[i], .index = i};
         }
     }
-    rc = rc == 0 ? show(snapshot, &scan, &map, all, n, limit, out) : rc;
+    rc = rc == 0 ? show(snapshot, &scan, &rows, &map, all, n, limit, out) : rc;
     if (rc != 0) {
         free(out->rows);
         *out = (struct cb_breakdown){0};
     }
     free(all);
     free(events);
+    free(rows.rows);
+    cb_walk_close(&sets);
     cb_dim_map_fini(&map);
     return rc;
 }

@@ -167,20 +167,14 @@ enum {
     SET_KEY_BYTES = 21
 };
 
-static bool is_wanted(const struct cb_dim_scan *scan, uint32_t chunk) {
-    return !scan->chunks || (chunk < scan->n_chunks && scan->chunks[chunk]);
-}
-
-static int give_row(const struct cb_dim_scan *scan, struct cb_walk *sets, struct cb_str key,
-                    struct cb_str value, int (*each)(void *user, const struct cb_dim_row *row),
-                    void *user) {
+static int give_row(const struct cb_dim_scan *scan, struct cb_str key, struct cb_str value,
+                    int (*each)(void *user, const struct cb_dim_row *row), void *user) {
     const uint8_t *p = (const uint8_t *)key.p;
     const uint32_t chunk = cb_be32_get(p + CHUNK_AT);
-    if (!is_wanted(scan, chunk)) {
+    if (!cb_dim_wants(scan, chunk)) {
         return 0;
     }
     struct cb_dim_row row = {.scan = scan,
-                             .sets = sets,
                              .day = cb_day_get(p + DAY_AT),
                              .name_id = cb_be32_get(p + NAME_AT),
                              .name = cb_dim_name(scan->name_id),
@@ -218,11 +212,9 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
     struct cb_key from =
         cb_key_dimension(scan->site, scan->first, (uint8_t)scan->kind, names.first, 0);
     struct cb_db_cursor *cursor = NULL;
-    struct cb_walk sets = {.cursor = NULL};
     struct cb_str key, value;
     int rc = cb_db_cursor_open(snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSIONS),
                                &cursor);
-    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_DIMENSION_SETS, &sets) : rc;
     rc = rc == 0 ? cb_db_seek(cursor, cb_key_str(&from), &key, &value) : rc;
     while (rc == 0 && key.len == KEY_BYTES && memcmp(key.p, from.bytes, DAY_AT) == 0 &&
            cb_day_get((const uint8_t *)key.p + DAY_AT) < scan->end) {
@@ -232,10 +224,9 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
             rc = leap(cursor, scan, &names, &key, &value);
             continue;
         }
-        rc = give_row(scan, &sets, key, value, each, user);
+        rc = give_row(scan, key, value, each, user);
         rc = rc == 0 ? cb_db_next(cursor, &key, &value) : rc;
     }
-    cb_walk_close(&sets);
     cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
 }
@@ -264,7 +255,7 @@ static int or_chunk(uint32_t number, struct cb_str chunk, uint32_t n_visitors, u
 static int or_apart(const struct cb_dim_row *row, uint32_t number, uint32_t n_visitors,
                     uint64_t *words) {
     const struct cb_dim_scan *scan = row->scan;
-    struct cb_walk *walk = row->sets;
+    struct cb_walk *walk = scan->sets;
     struct cb_key key = cb_key_dimension_set(scan->site, row->day, (uint8_t)scan->kind,
                                              row->name ? scan->name_id : row->name_id, number, 0);
     int rc = cb_walk_to(walk, &key);

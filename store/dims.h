@@ -48,19 +48,23 @@ struct cb_dim_scan {
     int32_t first, end;
     const bool *chunks; /* NULL, or by chunk (dim_chunk.h) whether its values are wanted at all */
     uint32_t n_chunks;
+    struct cb_walk *sets; /* over dimension_sets; its opener's. NULL: no visitors are asked for */
 };
-/* A row of it: values of a day. */
+/* A row of it: values of a day. Lifetime: the snapshot's and the scan's. */
 struct cb_dim_row {
     const struct cb_dim_scan *scan;
-    struct cb_walk *sets; /* over dimension_sets */
     int32_t day;
     uint32_t name_id; /* CB_NAME_ID_ALL: of all names */
     uint8_t name;     /* the bit of the name that is wanted of it; 0: all that it has */
     uint32_t number;  /* of the value at offset 0 */
     struct cb_dim_chunk chunk;
 };
-/* Calls each for the rows, in the order of their keys, until it returns other than 0. Errors: that;
- * CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+/* Whether a chunk is wanted. */
+static inline bool cb_dim_wants(const struct cb_dim_scan *scan, uint32_t chunk) {
+    return !scan->chunks || (chunk < scan->n_chunks && scan->chunks[chunk]);
+}
+/* Calls each for the rows, in the order of their keys, until it returns other than 0; a row may be
+ * copied and read later. Errors: that; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
                             int (*each)(void *user, const struct cb_dim_row *row), void *user);
 /* Adds the visitors of value i, of the name that is wanted, to a bitmap of all ordinals of the site

@@ -174,6 +174,7 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
                                .by_name = each != NULL,
                                .first = bounds[0],
                                .end = bounds[n]};
+    struct cb_walk sets = {.cursor = NULL};
     bool *chunks = NULL;
     memset(events, 0, n * sizeof(*events));
     memset(visitors, 0, n * sizeof(*visitors));
@@ -182,10 +183,12 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
         return rc;
     }
     rc = find_index(&c, snapshot, site, filter);
+    rc = rc == 0 ? cb_walk_open(snapshot, CB_TABLE_DIMENSION_SETS, &sets) : rc;
     rc = rc == 0 ? cb_dim_visitors(snapshot, site, &c.n_visitors) : rc;
     if (rc == 0) {
         c.n_words = cb_dim_words(c.n_visitors);
         c.words = calloc(c.n_words + 1, sizeof(uint64_t));
+        scan.sets = &sets;
         scan.chunks = chunks = wanted_chunks(&c, &scan.n_chunks);
         rc = c.words && chunks ? cb_dim_each(snapshot, &scan, add_row, &c) : CB_ENOMEM;
     }
@@ -193,6 +196,7 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
         end_bucket(&c);
     }
     *lower_bound = c.lower_bound;
+    cb_walk_close(&sets);
     free(chunks);
     free(c.words);
     cb_dim_map_fini(&c.map);

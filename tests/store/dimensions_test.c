@@ -709,7 +709,46 @@ static void test_many_visitors(void **state) {
     make_anew(rig);
 }
 
-/* … of several names, each with its own visitors: those that have a bit in the row, and others. */
+/* More rows than a report keeps, each of one visitor, on the last day another one. */
+static void test_many_days(void **state) {
+    enum { DAYS = 70000 };
+    static const uint8_t bytes[] = {1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0}; /* FORMAT.md */
+    const struct cb_site_days days = {.first = 0, .end = DAYS};
+    struct rig *rig = *state;
+    struct cb_snapshot *snapshot;
+    struct cb_breakdown got;
+    struct cb_row *row;
+    for (uint8_t visitor = 1; visitor <= 2; visitor++) {
+        struct cb_envelope envelope = rig_envelope("demo", visitor, visitor, t0);
+        struct cb_event event = rig_event(1, "page");
+        event.page = CB_STR("/a");
+        assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
+    }
+    rig_fold(rig);
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    uint32_t site = rig_site_id(snapshot, "demo");
+    cb_snapshot_end(&snapshot);
+    assert_int_equal(cb_views_begin(rig->views), 0);
+    for (int32_t day = 0; day < DAYS; day++) {
+        struct cb_key key = cb_key_dimension(site, day, CB_VALUES_PAGE, CB_NAME_ID_ALL, 0);
+        assert_int_equal(cb_views_row(rig->views, CB_TABLE_DIMENSIONS, &key, &row), 0);
+        assert_int_equal(cb_row_resize(rig->views, row, sizeof bytes), 0);
+        memcpy(row->data, bytes, sizeof bytes);
+        cb_be32_put(row->data + sizeof bytes - 5, day == DAYS - 1 ? 1 : 0);
+    }
+    assert_int_equal(cb_views_commit(rig->views, 1), 0);
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    assert_int_equal(
+        cb_snapshot_breakdown(snapshot, site, CB_DIM_PAGE, CB_NAME_ID_ALL, &days, 10, &got), 0);
+    assert_int_equal(got.n, 1);
+    assert_int_equal(got.rows[0].events, DAYS);
+    assert_int_equal(got.rows[0].visitors, 2);
+    free(got.rows);
+    cb_snapshot_end(&snapshot);
+}
+
+/* Many visitors of several names, each with its own: those that have a bit in the row, and others.
+ */
 static void test_many_visitors_of_names(void **state) {
     struct rig *rig = *state;
     enum { MANY = 3000 };
@@ -795,6 +834,7 @@ int main(void) {
         RIG_TEST(test_the_cap_of_profiles),
         RIG_TEST(test_a_long_page_is_cut),
         RIG_TEST(test_many_visitors),
+        RIG_TEST(test_many_days),
         RIG_TEST(test_many_visitors_of_names),
         RIG_TEST(test_two_busy_pages),
     };

@@ -67,6 +67,34 @@ static void sets_are_put_together(void **state) {
     assert_words(words, there);
 }
 
+/* Of any number of words, at any place. */
+static void bits_are_counted(void **state) {
+    enum { WORDS = 40 };
+    uint64_t random = 3, both[WORDS];
+    (void)state;
+    for (size_t n = 0; n <= WORDS; n++) {
+        uint8_t *bytes = malloc(8 * n + 1);
+        uint64_t right = 0, right_both = 0;
+        assert_non_null(bytes);
+        for (size_t i = 0; i < 8 * n; i++) {
+            bytes[i + 1] = (uint8_t)next(&random);
+        }
+        for (size_t w = 0; w < n; w++) {
+            uint64_t word;
+            memcpy(&word, bytes + 1 + 8 * w, 8);
+            both[w] = next(&random) << 31 | next(&random);
+            for (unsigned bit = 0; bit < 64; bit++) {
+                right += word >> bit & 1;
+                right_both += (word & both[w]) >> bit & 1;
+            }
+        }
+        assert_int_equal(cb_bits_count(bytes + 1, n), right);
+        memmove(bytes, bytes + 1, 8 * n);
+        assert_int_equal(cb_bits_count_both((const uint64_t *)(void *)bytes, both, n), right_both);
+        free(bytes);
+    }
+}
+
 /* Bits behind the chunk, or behind a bitmap that ends before it, are of no visitor. */
 static void what_lies_behind_is_corrupt(void **state) {
     (void)state;
@@ -265,6 +293,7 @@ static void hours_that_cannot_be_are_corrupt(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_are_put_together),
+        cmocka_unit_test(bits_are_counted),
         cmocka_unit_test(what_lies_behind_is_corrupt),
         RIG_TEST(swelling),
         cmocka_unit_test(none_below_in_damage),
