@@ -22,7 +22,7 @@ static uint64_t take_run(const uint8_t **p, const uint8_t *end, bool first, uint
 
 int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
     out->highest = out->n_seen = 0;
-    out->journal_ms = 0;
+    out->day = 0;
     out->n_runs = 0;
     out->chunked = false;
     if (value.len == 0) {
@@ -34,7 +34,7 @@ int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
         return CB_ECORRUPT;
     }
     out->chunked = p[0] & CHUNKED;
-    out->journal_ms = (int64_t)cb_be48_get(p + 1);
+    out->day = (uint32_t)p[1] << 16 | cb_be16_get(p + 2);
     p += CB_SEEN_SET_HEAD_BYTES;
     for (; out->n_runs < n_runs; out->n_runs++) {
         struct cb_seen_run *run = &out->runs[out->n_runs];
@@ -54,7 +54,8 @@ int cb_seen_set_decode(struct cb_str value, struct cb_seen_set *out) {
 size_t cb_seen_set_encode(const struct cb_seen_set *set, uint8_t out[CB_SEEN_SET_BYTES_MAX]) {
     size_t n = CB_SEEN_SET_HEAD_BYTES;
     out[0] = (uint8_t)(set->n_runs | (set->chunked ? CHUNKED : 0));
-    cb_be48_put(out + 1, (uint64_t)set->journal_ms);
+    out[1] = (uint8_t)(set->day >> 16);
+    cb_be16_put(out + 2, (uint16_t)set->day);
     uint64_t before = 0;
     for (unsigned i = 0; i < set->n_runs; i++) {
         const struct cb_seen_run *run = &set->runs[i];

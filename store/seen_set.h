@@ -9,7 +9,7 @@
 enum {
     CB_SEEN_RUNS_MAX = 16,
     CB_SEEN_CHUNK_NUMBERS = 1024,
-    CB_SEEN_SET_HEAD_BYTES = 7,
+    CB_SEEN_SET_HEAD_BYTES = 4,
     /* numbers of up to 53 bits: two of 8 bytes for each run, and the two sums */
     CB_SEEN_SET_BYTES_MAX = CB_SEEN_SET_HEAD_BYTES + 8 * (2 * CB_SEEN_RUNS_MAX + 2),
 };
@@ -21,7 +21,7 @@ struct cb_seen_run {
 struct cb_seen_set {
     uint64_t highest;                              /* number seen */
     uint64_t n_seen;                               /* different numbers */
-    int64_t journal_ms;                            /* of the producer's last receipt */
+    uint32_t day;                                  /* of the producer's last receipt (sweep.h) */
     bool chunked;                                  /* some runs stand in chunks */
     unsigned n_runs;                               /* ascending, not touching */
     struct cb_seen_run runs[CB_SEEN_RUNS_MAX + 1]; /* one more while adding */

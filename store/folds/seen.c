@@ -9,6 +9,7 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 #include "store/seen_set.h"
+#include "store/sweep.h"
 
 /* A producer's share of `lost`: a producer that claims to begin at 2^53 must not drown everyone
  * else's. */
@@ -42,7 +43,7 @@ static int on_end(struct cb_fold_ctx *ctx) {
         return 0;
     }
     /* Expiry counts from the last receipt, duplicates included. */
-    seen->set.journal_ms = ctx->journal_ms;
+    seen->set.day = cb_sweep_day(ctx->journal_ms);
     uint8_t bytes[CB_SEEN_SET_BYTES_MAX];
     size_t len = cb_seen_set_encode(&seen->set, bytes);
     int rc = cb_row_resize(ctx->views, seen->row, len);
