@@ -17,7 +17,6 @@
 #include "store/replay.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
-#include "store/varint.h"
 #include "store/visitor_row.h"
 
 enum {
@@ -92,20 +91,6 @@ static int add_position(struct due *due, uint64_t position) {
     return 0;
 }
 
-static int add_row(struct due *due, struct cb_str row) {
-    const uint8_t *p = (const uint8_t *)row.p + CB_TIMELINE_HEAD_BYTES;
-    const uint8_t *end = (const uint8_t *)row.p + row.len;
-    uint64_t position = 0;
-    int rc = 0;
-    while (rc == 0 && p < end) {
-        uint64_t delta;
-        rc = cb_varint_take(&p, end, &delta) ? 0 : CB_ECORRUPT;
-        position += delta;
-        rc = rc == 0 ? add_position(due, position) : rc;
-    }
-    return rc;
-}
-
 /* The records of a visitor, from the rows of the timeline. */
 static int read_positions(struct turn *turn, struct due *due, uint32_t site) {
     struct cb_key key = cb_key_visitor(site, due->erasure.ordinal);
@@ -116,21 +101,19 @@ static int read_positions(struct turn *turn, struct due *due, uint32_t site) {
     if (rc != 0) {
         return rc != CB_ENOENT ? rc : CB_ECORRUPT;
     }
-    uint32_t day = visitor.timeline.day;
-    uint16_t parts = visitor.timeline.parts;
-    while (rc == 0 && parts > 0) {
-        key = cb_key_timeline(day, site, due->erasure.ordinal, (uint16_t)(parts - 1));
+    const uint32_t share = due->erasure.ordinal / CB_TIMELINE_SHARED;
+    const unsigned nth = due->erasure.ordinal % CB_TIMELINE_SHARED;
+    for (struct cb_timeline_place at = visitor.timeline; rc == 0 && at.parts > 0;) {
+        uint64_t positions[CB_TIMELINE_ROW_MAX];
+        size_t n = 0;
+        key = cb_key_timeline(at.day, site, share, (uint16_t)(at.parts - 1));
         rc = cb_snapshot_row(turn->snapshot, CB_TABLE_TIMELINE, &key, &row);
         if (rc == CB_ENOENT) {
             return 0; /* its records are gone, and all before them */
         }
-        if (rc == 0 && row.len < CB_TIMELINE_HEAD_BYTES) {
-            rc = CB_ECORRUPT;
-        }
-        if (rc == 0) {
-            day = cb_be32_get((const uint8_t *)row.p + CB_TIMELINE_BEFORE);
-            parts = cb_be16_get((const uint8_t *)row.p + CB_TIMELINE_BEFORE + 4);
-            rc = add_row(due, row);
+        rc = rc == 0 ? cb_timeline_row_read(row, at, nth, positions, &n, &at) : rc;
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            rc = add_position(due, positions[i]);
         }
     }
     return rc;

@@ -142,14 +142,14 @@ struct cb_key cb_key_erasure(uint32_t site, const uint8_t tag[16]) {
     return cb_key_ordinal(site, tag);
 }
 
-struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t ordinal, uint16_t part) {
+struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t share, uint16_t part) {
     struct cb_key key = {.len = 0};
     uint8_t b[2];
     cb_key_u32(&key, day);
     cb_key_u32(&key, site);
-    cb_key_u32(&key, ordinal);
+    cb_key_u32(&key, share);
     cb_be16_put(b, part);
-    cb_key_bytes(&key, b, sizeof(b));
+    cb_key_bytes(&key, b, part > 0 ? sizeof(b) : 0); /* there is rarely a second one */
     return key;
 }
 

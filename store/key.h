@@ -121,7 +121,8 @@ struct cb_key cb_key_history(uint32_t site, uint32_t ordinal, uint8_t field, uin
                              uint8_t part);
 struct cb_key cb_key_search(uint32_t site, struct cb_str term, uint32_t ordinal);
 struct cb_key cb_key_erasure(uint32_t site, const uint8_t tag[16]);
-struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t ordinal, uint16_t part);
+/* share: ordinal / CB_TIMELINE_SHARED */
+struct cb_key cb_key_timeline(uint32_t day, uint32_t site, uint32_t share, uint16_t part);
 struct cb_key cb_key_site(uint32_t site);
 struct cb_key cb_key_token(const uint8_t id[8]);
 struct cb_key cb_key_settings(uint32_t site, uint8_t part);

@@ -32,7 +32,7 @@ struct cb_memo_sender {
     uint8_t producer[CB_PRODUCER_BYTES];
     uint8_t id[CB_VISITOR_BYTES]; /* zeros: none */
     struct cb_row *seen, *visitor;
-    struct cb_row *timeline; /* the visitor's last row of it */
+    struct cb_row *timeline; /* the first row of a day that has, or had, the visitor's */
 };
 
 struct cb_memo_minute {

@@ -120,14 +120,6 @@ enum {
     CB_ERASURE_ORDINAL = 56,
     CB_ROW_ERASURE_BYTES = 60,
 
-    /* timeline: then the positions, ascending, each as the varint of how much it is above the one
-       before it (the first: above 0) */
-    CB_TIMELINE_BEFORE = 0, /* the place of the row before it: u32 day, u16 part + 1; 0: none */
-    CB_TIMELINE_PLACE_BYTES = 6,
-    CB_TIMELINE_LAST = 6, /* u64, the last position */
-    CB_TIMELINE_HEAD_BYTES = 14,
-    CB_TIMELINE_ROW_MAX = 1500,
-
     CB_SESSION_PARTS_MAX = 48, /* rows of a visitor; 8 days of default gaps hold 384 sessions */
 
     /* visits: key kinds, and the places in their rows */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/sweep_timeline.h"
 
-#include "store/rows.h"
+#include "store/timeline_row.h"
 #include "store/trim.h"
 
 enum { ROWS_MAX = 1024 }; /* of a step */

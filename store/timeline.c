@@ -6,13 +6,9 @@
 #include "proto/frame.h"
 #include "store/rows.h"
 #include "store/snapshot.h"
-#include "store/varint.h"
 #include "store/visitor_row.h"
 
-enum {
-    ROW_POSITIONS_MAX = CB_TIMELINE_ROW_MAX, /* a position takes a byte at least */
-    RING = 256,                              /* events of a record that are held at once */
-};
+enum { RING = 256 }; /* events of a record that are held at once */
 
 struct held {
     struct cb_envelope envelope;
@@ -33,12 +29,8 @@ struct walk {
     bool stopped, more, trimmed;
     struct cb_frame frame; /* large: not on the stack */
     struct held ring[RING];
-    uint64_t positions[ROW_POSITIONS_MAX];
+    uint64_t positions[CB_TIMELINE_ROW_MAX];
 };
-
-static struct cb_timeline_place read_place(const uint8_t *p) {
-    return (struct cb_timeline_place){cb_be32_get(p), cb_be16_get(p + 4)};
-}
 
 /* The last events of a frame that are the visitor's, counted, and before index `before`: at most
  * RING of them, in walk->ring, of which the first is at *from. */
@@ -123,27 +115,9 @@ static int walk_record(struct walk *walk, uint64_t position) {
     return walk->frame.kind == CB_FRAME_BEACONS ? give_record(walk, &record) : 0;
 }
 
-/* The positions of a row, ascending. */
-static int read_positions(struct walk *walk, struct cb_str row, size_t *n) {
-    const uint8_t *p = (const uint8_t *)row.p + CB_TIMELINE_HEAD_BYTES;
-    const uint8_t *end = (const uint8_t *)row.p + row.len;
-    uint64_t position = 0;
+/* The records of the n positions at hand, from the newest down. */
+static int walk_row(struct walk *walk, size_t n) {
     int rc = 0;
-    *n = 0;
-    while (rc == 0 && p < end) {
-        uint64_t delta;
-        rc = *n < ROW_POSITIONS_MAX && cb_varint_take(&p, end, &delta) ? 0 : CB_ECORRUPT;
-        if (rc == 0) {
-            position += delta;
-            walk->positions[(*n)++] = position;
-        }
-    }
-    return rc;
-}
-
-static int walk_row(struct walk *walk, struct cb_str row) {
-    size_t n;
-    int rc = read_positions(walk, row, &n);
     while (rc == 0 && n > 0 && !walk->stopped) {
         uint64_t position = walk->positions[--n];
         if (walk->cursor->position != 0 && position > walk->cursor->position) {
@@ -166,20 +140,19 @@ static int walk_rows(struct walk *walk, uint32_t site, uint32_t ordinal,
                      struct cb_timeline_place place) {
     int rc = 0;
     while (rc == 0 && place.parts > 0 && !walk->stopped) {
-        struct cb_key key = cb_key_timeline(place.day, site, ordinal, (uint16_t)(place.parts - 1));
+        struct cb_key key = cb_key_timeline(place.day, site, ordinal / CB_TIMELINE_SHARED,
+                                            (uint16_t)(place.parts - 1));
         struct cb_str row;
+        size_t n;
         rc = cb_snapshot_row(walk->snapshot, CB_TABLE_TIMELINE, &key, &row);
         if (rc == CB_ENOENT) {
             walk->trimmed = walk->stopped = true;
             return 0;
         }
-        if (rc == 0 && row.len < CB_TIMELINE_HEAD_BYTES) {
-            rc = CB_ECORRUPT;
-        }
-        if (rc == 0) {
-            place = read_place((const uint8_t *)row.p + CB_TIMELINE_BEFORE);
-            rc = walk_row(walk, row);
-        }
+        rc = rc == 0 ? cb_timeline_row_read(row, place, ordinal % CB_TIMELINE_SHARED,
+                                            walk->positions, &n, &place)
+                     : rc;
+        rc = rc == 0 ? walk_row(walk, n) : rc;
     }
     return rc;
 }

@@ -4,13 +4,8 @@
 #ifndef CB_STORE_VISITOR_ROW_H
 #define CB_STORE_VISITOR_ROW_H
 
+#include "store/timeline_row.h"
 #include "store/visit.h"
-
-/* Where a row of the timeline stands; parts 0: nowhere. */
-struct cb_timeline_place {
-    uint32_t day;   /* of journal time */
-    uint16_t parts; /* the row's part + 1 */
-};
 
 struct cb_visitor_row {
     uint8_t id[CB_VISITOR_BYTES];

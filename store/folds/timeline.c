@@ -10,61 +10,60 @@
 #include "store/folds/folds.h"
 #include "store/rows.h"
 #include "store/sweep.h"
-#include "store/varint.h"
+#include "store/timeline_row.h"
 
-static int append(struct cb_views *views, struct cb_row *row, uint64_t position) {
-    uint8_t bytes[CB_VARINT_BYTES];
-    size_t at = row->len;
-    size_t n = cb_varint_put(bytes, position - cb_be64_get(row->data + CB_TIMELINE_LAST));
-    int rc = cb_row_resize(views, row, at + n);
-    if (rc == 0) {
-        memcpy(row->data + at, bytes, n);
-        cb_be64_put(row->data + CB_TIMELINE_LAST, position);
-    }
-    return rc;
-}
-
-/* A row that the visitor has none of yet; where says which is the last from now on. */
-static int open_row(struct cb_fold_ctx *ctx, struct cb_timeline_place *where, uint32_t day,
-                    uint16_t part, struct cb_row **row) {
-    struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
-    int rc = cb_views_row_unread(ctx->views, CB_TABLE_TIMELINE, &key, false, row);
-    rc = rc == 0 ? cb_row_resize(ctx->views, *row, CB_TIMELINE_HEAD_BYTES) : rc;
-    if (rc == 0) {
-        cb_be32_put((*row)->data + CB_TIMELINE_BEFORE, where->day);
-        cb_be16_put((*row)->data + CB_TIMELINE_BEFORE + 4, where->parts);
-        *where = (struct cb_timeline_place){day, (uint16_t)(part + 1)};
-    }
-    return rc;
-}
-
-/* The visitor's last row of today, *row, which is used if it is there: else it is looked up. */
-static int last_row(struct cb_fold_ctx *ctx, uint32_t day, uint16_t part, struct cb_row **row) {
-    const struct cb_key key = cb_key_timeline(day, ctx->site, ctx->ordinal, part);
+static int find_row(struct cb_fold_ctx *ctx, uint32_t day, uint16_t part, struct cb_row **row) {
+    const uint32_t share = ctx->ordinal / CB_TIMELINE_SHARED;
+    const struct cb_key key = cb_key_timeline(day, ctx->site, share, part);
     if (*row && (*row)->key_len == key.len && memcmp((*row)->key, key.bytes, key.len) == 0) {
         return 0;
     }
-    return cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
+    int rc = cb_views_row(ctx->views, CB_TABLE_TIMELINE, &key, row);
+    bool sound = rc != 0 || (*row)->len == 0 || (*row)->len > CB_TIMELINE_HEAD_BYTES;
+    return sound ? rc : CB_ECORRUPT;
 }
 
-/* where: the place of the visitor's last row, which may become another. */
-static int note(struct cb_fold_ctx *ctx, struct cb_timeline_place *where, struct cb_row **row) {
-    uint32_t day = cb_sweep_day(ctx->journal_ms);
-    if (where->parts == 0 || where->day != day) {
-        int rc = open_row(ctx, where, day, 0, row);
-        return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
+/* The row behind one that is full. Who has the last position goes along. */
+static int open_part(struct cb_fold_ctx *ctx, uint32_t day, uint16_t part, struct cb_row *first,
+                     struct cb_row **row) {
+    const struct cb_row *before = *row;
+    int rc = find_row(ctx, day, part, row);
+    rc = rc == 0 ? cb_row_resize(ctx->views, *row, CB_TIMELINE_HEAD_BYTES) : rc;
+    if (rc == 0) {
+        memcpy((*row)->data, before->data, CB_TIMELINE_HEAD_BYTES);
+        cb_be16_put(first->data + CB_TIMELINE_PART, part);
+        cb_row_touch(first);
     }
-    int rc = last_row(ctx, day, (uint16_t)(where->parts - 1), row);
-    if (rc != 0 || (*row)->len < CB_TIMELINE_HEAD_BYTES) {
+    return rc;
+}
+
+/* where: the place of the visitor's last row, which may become another. first: the first row of a
+ * day, or NULL; becomes that of today. */
+static int note(struct cb_fold_ctx *ctx, struct cb_timeline_place *where, struct cb_row **first) {
+    const uint32_t day = cb_sweep_day(ctx->journal_ms);
+    const unsigned nth = ctx->ordinal % CB_TIMELINE_SHARED;
+    int rc = find_row(ctx, day, 0, first);
+    if (rc != 0) {
+        return rc;
+    }
+    struct cb_row *row = *first;
+    uint16_t part = row->len > 0 ? cb_be16_get(row->data + CB_TIMELINE_PART) : 0;
+    rc = part > 0 ? find_row(ctx, day, part, &row) : 0;
+    if (rc != 0 || (part > 0 && row->len == 0)) {
         return rc != 0 ? rc : CB_ECORRUPT;
     }
-    if (cb_be64_get((*row)->data + CB_TIMELINE_LAST) == ctx->position) {
+    if (row->len > 0 && cb_timeline_row_ends(row, nth, ctx->position)) {
         return 0;
     }
-    if ((*row)->len + CB_VARINT_BYTES > CB_TIMELINE_ROW_MAX && where->parts < UINT16_MAX) {
-        rc = open_row(ctx, where, day, where->parts, row);
+    if (row->len + CB_TIMELINE_ENTRY_MAX > CB_TIMELINE_ROW_MAX && part < UINT16_MAX - 1) {
+        rc = open_part(ctx, day, ++part, *first, &row);
     }
-    return rc == 0 ? append(ctx->views, *row, ctx->position) : rc;
+    const struct cb_timeline_place before = *where, now = {day, (uint16_t)(part + 1)};
+    const bool there = before.day == now.day && before.parts == now.parts;
+    *where = now;
+    return rc == 0 ? cb_timeline_row_append(ctx->views, row, day, nth, ctx->position,
+                                            there ? NULL : &before)
+                   : rc;
 }
 
 int cb_timeline_note(struct cb_fold_ctx *ctx) {

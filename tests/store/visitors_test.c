@@ -592,18 +592,55 @@ static void test_timeline(void **state) {
     cb_snapshot_end(&snapshot);
 }
 
-/* More records of a visitor on one day than a row holds. */
+/* How many positions the rows of the timeline have of the nth of a site's first visitors. */
+static size_t noted(struct rig *rig, unsigned nth) {
+    static uint64_t positions[CB_TIMELINE_ROW_MAX];
+    struct cb_db_txn *txn;
+    struct cb_db_cursor *cursor;
+    struct cb_str key, value;
+    size_t total = 0;
+    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
+    assert_int_equal(cb_db_cursor_open(txn, cb_views_table(rig->views, CB_TABLE_TIMELINE), &cursor),
+                     0);
+    for (int rc = cb_db_seek(cursor, CB_STR("\0"), &key, &value); rc == 0;
+         rc = cb_db_next(cursor, &key, &value)) {
+        const uint8_t *p = (const uint8_t *)key.p;
+        struct cb_timeline_place at = {cb_be32_get(p), 1}, before;
+        at.parts = (uint16_t)(key.len > 12 ? 1 + cb_be16_get(p + 12) : 1);
+        size_t n;
+        if (cb_timeline_row_read(value, at, nth, positions, &n, &before) == 0) {
+            total += n;
+        }
+    }
+    cb_db_cursor_close(&cursor);
+    cb_db_abort(&txn);
+    return total;
+}
+
+/* More records on one day than a row holds, of visitors who share it and come twice in each. */
 static void test_timeline_of_parts(void **state) {
     struct rig *rig = *state;
+    size_t records[WATCHED] = {0};
     memset(n_wanted, 0, sizeof(n_wanted));
     for (unsigned i = 0; i < 4000; i++) {
-        wanted[0][n_wanted[0]++] = (struct place){cb_journal_head(rig->journal) + 1, 0};
-        add(rig, "demo", 0, t0, rig_event(0, "page"));
+        const unsigned other =
+            i % 1000 != 500 ? 1 + i % (WATCHED - 1) : 0; /* a row ends with any */
+        const unsigned order[] = {0, other, 0, other};
+        for (uint32_t index = 0; index < 4; index++) {
+            const unsigned n = order[index];
+            wanted[n][n_wanted[n]++] = (struct place){cb_journal_head(rig->journal) + 1, index};
+            add(rig, "demo", n, t0, rig_event(0, "page"));
+        }
+        records[0]++;
+        records[other] += other != 0;
         rig_seal(rig);
     }
     assert_int_equal(cb_fold_catch_up(rig->fold), 0);
-    assert_true(rows_of(rig, CB_TABLE_TIMELINE) >= 3);
-    assert_line(rig, 0, 333, UINT64_MAX);
+    assert_true(rows_of(rig, CB_TABLE_TIMELINE) >= 5);
+    for (unsigned n = 0; n < WATCHED; n++) {
+        assert_line(rig, n, 333, UINT64_MAX);
+        assert_int_equal(noted(rig, n), records[n]); /* once each */
+    }
     assert_rebuilds(rig);
 }
 
@@ -638,7 +675,7 @@ static void test_timeline_of_trimmed(void **state) {
         fake_us += day_ms * 1000;
     }
     assert_int_equal(cb_fold_catch_up(rig->fold), 0);
-    assert_int_equal(rows_of(rig, CB_TABLE_TIMELINE), 6);
+    assert_int_equal(rows_of(rig, CB_TABLE_TIMELINE), 4); /* one a day, for both */
     assert_false(read_line(rig, 0, 8, UINT64_MAX, &line));
     assert_int_equal(line.n, 30);
     trim(rig, third_day + 3);
