@@ -481,7 +481,7 @@ export class Oracle {
         position: 0,
         found: new Set(),
       };
-      for (const row of await exportOf(server, site, book.cursor)) {
+      for (const row of await this.#readExport(server, site, book.cursor)) {
         const key = `${row.site} ${row.producer} ${row.seq}`;
         const e = this.events.get(key);
         if (book.found.has(key)) {
@@ -505,6 +505,12 @@ export class Oracle {
       }
       this.exports.set(site, book);
     }
+  }
+
+  /** An export that is overtaken by the records that go is cut off: then it is read once more, from where they begin now. */
+  #readExport(server, site, cursor) {
+    const read = () => exportOf(server, site, cursor);
+    return this.trimmed ? until(read, `an export of ${site} that is not overtaken`) : read();
   }
 
   /** Once more, from the first row on. No load may run. */
