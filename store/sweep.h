@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * sweep.h: forgets the seen sets of producers that have been silent for 8 days of journal time
- * (sweep_producers.h), sessions that are out of reach (sweep_sessions.h), minutes and hours that are no longer kept
- * (CB_MINUTES_KEPT_DAYS, CB_HOURS_KEPT_DAYS), the verdicts of records that the journal does not
- * keep any more, and the rows of timelines that name only such (sweep_timeline.h).
+ * (sweep_producers.h), sessions that are out of reach (sweep_sessions.h), minutes and hours that
+ * are no longer kept (CB_MINUTES_KEPT_DAYS, CB_HOURS_KEPT_DAYS), the verdicts of records that the
+ * journal does not keep any more, and the rows of timelines that name only such (sweep_timeline.h).
  *
  * Ingest refuses what is over 7 days old, so nothing honest comes back for a set that is gone. It
  * is done when the journal's day changes, before that day's first record is folded: by journal time
