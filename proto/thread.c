@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -19,4 +20,8 @@ int cb_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void
         (void)pthread_setname_np(*out, kept); /* a thread without one works, too */
     }
     return rc;
+}
+
+void cb_thread_give_way(void) {
+    (void)sched_yield();
 }

@@ -13,4 +13,9 @@
 /* Starts run(arg). name: Linux keeps 15 bytes of it. The caller joins *out. Errors: CB_ESYS. */
 CB_MUST_USE int cb_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void *arg);
 
+/* Whoever waits for the processor goes first: for long work, some tenths of a millisecond apart.
+ * What wakes up would else wait for the end of a slice, milliseconds. Unlike a nice value it needs
+ * no right to be taken back, and costs nothing where nobody waits. */
+void cb_thread_give_way(void);
+
 #endif

@@ -328,6 +328,7 @@ static int fold_tail(struct cb_fold *fold) {
                    (unsigned long long)record.position, cb_err_text(rc));
             break;
         }
+        cb_thread_give_way(); /* to beacons and reports */
         cb_crash_point("fold_in_batch");
         cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
         fold->position = record.position;

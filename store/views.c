@@ -10,12 +10,14 @@
 #include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
+#include "proto/thread.h"
 #include "store/dim_gather.h"
 
 enum {
     PATH_BYTES = 4096,
     QUOTA_PERCENT = 90,
     QUOTA_INTERVAL_MS = 1000,
+    ROWS_IN_A_GO = 16, /* written, before others may go first */
     RESERVE_BYTES =
         2000 * 1024 * 1024, /* the pages that two of the fold's largest batches change */
 };
@@ -294,11 +296,14 @@ int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len) {
 struct writer {
     struct cb_views *views;
     struct cb_db_cursor *cursor;
-    unsigned table;
+    unsigned table, n_rows;
 };
 
 static int write_row(void *user, const struct cb_row *row) {
     struct writer *writer = user;
+    if (++writer->n_rows % ROWS_IN_A_GO == 0) {
+        cb_thread_give_way();
+    }
     if (!writer->cursor || writer->table != row->table) {
         cb_db_cursor_close(&writer->cursor);
         writer->table = row->table;

@@ -12,6 +12,7 @@
  * once then, and the memory that a batch holds meanwhile is small. */
 #include <stdlib.h>
 
+#include "proto/thread.h"
 #include "store/dim_chunk.h"
 #include "store/dim_gather.h"
 #include "store/folds/folds.h"
@@ -335,6 +336,7 @@ static int flush(struct cb_views *views) {
     rc = rc == 0 ? group_counts(gathered, &groups) : rc;
     for (size_t i = 0; rc == 0 && i < groups.n; i++) {
         rc = write_group(views, gathered, &groups.rows[i]);
+        cb_thread_give_way();
     }
     free(groups.rows);
     free(groups.slots);
