@@ -32,7 +32,7 @@ enum {
     BATCH_MIN_MS = 300, /* a batch that is folded without a pause is committed after this */
     /* … or when it holds this much memory. LMDB keeps memory of its own for each page that the
        largest batch changed. */
-    BATCH_BYTES = 24 * 1024 * 1024,
+    BATCH_BYTES = 20 * 1024 * 1024,
     BATCH_BYTES_MIN = 64 * 1024, /* … but this where there is no room for more at once */
     VIEWS_PER_FRAME = 16,        /* bytes that a byte of a frame takes of the views, at most */
 };
