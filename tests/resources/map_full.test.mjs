@@ -21,11 +21,10 @@ const bulkOf = (envelopes) =>
   envelopes.flatMap((e) => e.events).filter((e) => e.name === "bulk").length;
 
 /** Sends what make() returns until some requests one after the other are refused: {acked, busy}, events and requests. */
-async function press(server, make) {
+async function press(server, make, began) {
   let refused = 0;
   let acked = 0;
   let busy = 0;
-  const began = performance.now();
   const client = async () => {
     while (refused < 8) {
       assert.ok(performance.now() - began < FULL_MS, "full in time");
@@ -47,16 +46,21 @@ async function press(server, make) {
   return { acked, busy };
 }
 
-/** Full for good: what waits for the fold takes room, too, until it is folded, so it is refused for a moment before that. */
+/**
+ * Full for good. What waits for the fold takes room, too, until it is folded, and a disk that stands still for long is 503 as
+ * well: so it goes on until nothing is left to fold, nothing is taken, and the service says that it is full.
+ */
 async function fill(server, make) {
   const sum = { acked: 0, busy: 0 };
-  let last;
+  const began = performance.now();
+  let last, ready;
   do {
-    last = await press(server, make);
+    last = await press(server, make, began);
     sum.acked += last.acked;
     sum.busy += last.busy;
     await counted(server, sum.acked);
-  } while (last.acked > 0);
+    ready = (await request(`${server.ingest}/readyz`)).status === 200;
+  } while (last.acked > 0 || ready);
   return sum;
 }
 
