@@ -268,11 +268,11 @@ static bool load_send(struct cb_batch *b, struct load *l) {
  * some 60 KB however little is in it: so they come apart, unless most who are connected wait for
  * this one and few are left that could join it. Else the flush comes again when it is time. */
 static bool is_time(struct cb_batch *b, const struct load *open) {
-    int64_t left_us = b->left_us + APART_US - cb_clock_mono_us();
+    int64_t wait_us = b->left_us + APART_US - cb_clock_mono_us();
     size_t clients = b->http ? cb_http_connections(b->http) : 0;
-    if (left_us <= 0 || left_us > APART_US || open->n_tickets >= clients / FEW_PART)
+    if (wait_us <= 0 || wait_us > APART_US || open->n_tickets >= clients / FEW_PART)
         return true;
-    struct timeval wait = {0, left_us};
+    struct timeval wait = {0, wait_us};
     return event_add(b->flush, &wait) != 0;
 }
 

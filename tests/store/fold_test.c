@@ -484,14 +484,19 @@ static void add_producer(struct rig *rig, uint32_t producer, uint64_t seq) {
     assert_int_equal(cb_frame_builder_add(&rig->builder, &envelope, &event, 1), 0);
 }
 
-/* More producers than one step takes. */
-static void test_seen_expires_in_steps(void **state) {
-    struct rig *rig = *state;
+/* From now on time goes by only where the test says so. */
+static void restart_with_fake_clock(struct rig *rig) {
     fake_wall_us = cb_clock_wall_ms() * 1000;
     fake_mono_us = 1000000;
     cb_clock_replace(&fake_clock);
     rig_close(rig);
     rig_open(rig);
+}
+
+/* More producers than one step takes. */
+static void test_seen_expires_in_steps(void **state) {
+    struct rig *rig = *state;
+    restart_with_fake_clock(rig);
     for (uint32_t i = 0; i < 7000; i++) {
         add_producer(rig, i, 1);
     }
@@ -528,11 +533,7 @@ static bool is_under_way(struct rig *rig) {
  * and what it leaves is what one without a crash does. */
 static void test_seen_expires_cut_short(void **state) {
     struct rig *rig = *state;
-    fake_wall_us = cb_clock_wall_ms() * 1000;
-    fake_mono_us = 1000000;
-    cb_clock_replace(&fake_clock);
-    rig_close(rig);
-    rig_open(rig);
+    restart_with_fake_clock(rig);
     for (uint32_t i = 0; i < 40; i++) {
         const uint64_t odd = i % 36 == 3 ? 60 : 1;
         for (uint64_t n = 0; n < odd; n++) {
