@@ -27,8 +27,9 @@ export async function snippet(src = "/clientchat/demo") {
 
 /**
  * @param {import("node:test").TestContext} t
- * @param {{boot?: object, csp?: string, head?: string}} [options] boot: further fields of its answer;
- *   csp: of the pages; head: a script that pages run before the snippet
+ * @param {{boot?: object, csp?: string, head?: string, queued?: string}} [options] boot: further
+ *   fields of its answer; csp: of the pages; head: a script that pages run before the snippet;
+ *   queued: one that they run right behind it, in one go: whatever is quick, the widget is not there
  */
 export async function startFake(t, options = {}) {
   const files = await widgetFiles();
@@ -166,7 +167,7 @@ export async function startFake(t, options = {}) {
     } else if (pathname === "/head.js") {
       reply({ status: 200, headers: type("text/javascript"), body: options.head ?? "" });
     } else if (pathname === "/snippet.js") {
-      reply({ status: 200, headers: type("text/javascript"), body: stub });
+      reply({ status: 200, headers: type("text/javascript"), body: stub + (options.queued ?? "") });
     } else if (pathname === "/favicon.ico") {
       reply({ status: 204 });
     } else {

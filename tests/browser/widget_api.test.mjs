@@ -54,10 +54,8 @@ test("calls from before the load are done in order, also by a stub of the old ki
 });
 
 test("before the load our stub answers get with what was queued, and undoes on", async (t) => {
-  const head = `addEventListener("DOMContentLoaded", function () {
-    window.early = [onWebChat.get("name"), onWebChat.get("email")];
-  });
-  window.heard = [];
+  const queued = 'window.early = [onWebChat.get("name"), onWebChat.get("email")];';
+  const head = `window.heard = [];
   window.queue = function () {
     onWebChat.set("name", "Ada", function (outcome) { heard.push(outcome); });
     onWebChat.on("onWebChatLoaded", function () { heard.push("undone"); })();
@@ -67,7 +65,7 @@ test("before the load our stub answers get with what was queued, and undoes on",
     Object.defineProperty(window, "onWebChat", { value: stub, writable: true });
     queue();
   }, get: function () {} });`;
-  const fake = await startFake(t, { head });
+  const fake = await startFake(t, { head, queued });
   const context = await newContext(t);
   /** @type {string[]} */
   const warnings = [];
@@ -83,17 +81,15 @@ test("before the load our stub answers get with what was queued, and undoes on",
 });
 
 test("calls before, during and after the load are done in their order, and answered", async (t) => {
-  const head = `window.log = [];
+  const queued = `window.log = [];
     window.note = function (what) { return function (x) { log.push(what + (x && x.code ? " " + x.code : "")); }; };
-    addEventListener("DOMContentLoaded", function () {
-      onWebChat.set("onWebChatLoaded", note("loaded"));
-      onWebChat.on("onMaximize", note("maximized"));
-      window.undo = onWebChat.on("onMaximize", note("undone"));
-      onWebChat.set("name", "before", note("name before"));
-      onWebChat.set("language", "l2");
-      onWebChat.set("nonsense", 1, note("nonsense"));
-    });`;
-  const fake = await startFake(t, { head, boot: { visitor: { email: "saved@x.example" } } });
+    onWebChat.set("onWebChatLoaded", note("loaded"));
+    onWebChat.on("onMaximize", note("maximized"));
+    window.undo = onWebChat.on("onMaximize", note("undone"));
+    onWebChat.set("name", "before", note("name before"));
+    onWebChat.set("language", "l2");
+    onWebChat.set("nonsense", 1, note("nonsense"));`;
+  const fake = await startFake(t, { queued, boot: { visitor: { email: "saved@x.example" } } });
   /** @type {() => void} */
   let release = () => {};
   const released = new Promise((resolve) => (release = () => resolve(undefined)));

@@ -89,9 +89,8 @@ test("consent at run time: what waited is sent, and the next page remembers", as
 });
 
 test("consent from before the load", async (t) => {
-  const head =
-    'addEventListener("DOMContentLoaded", function () { onWebChat.set("consent", 1); });';
-  const fake = await startFake(t, { head, boot: NEEDED });
+  const queued = 'onWebChat.set("consent", 1);';
+  const fake = await startFake(t, { queued, boot: NEEDED });
   await openPage(await newContext(t), fake.origin + "/");
   await fake.until(() => fake.names().includes("onWebChatLoaded"));
   assert.match(fake.boots[0].visitor, /^[0-9a-f]{32}$/);
@@ -138,9 +137,8 @@ for (const boot of [{}, NEEDED]) {
 }
 
 test("withdrawn before the load: nothing is ever sent, and what earlier pages left is gone", async (t) => {
-  const head =
-    'addEventListener("DOMContentLoaded", function () { if (window.refuse) onWebChat.set("consent", 0); });';
-  const fake = await startFake(t, { head });
+  const queued = 'if (window.refuse) onWebChat.set("consent", 0);';
+  const fake = await startFake(t, { queued });
   const context = await newContext(t);
   const page = await openPage(context, fake.origin + "/");
   await fake.until(() => fake.names().includes("onWebChatLoaded"));

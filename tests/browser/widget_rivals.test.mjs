@@ -9,10 +9,8 @@ import { startFake } from "./fake.mjs";
 const newContext = useBrowser();
 
 test("chatwoot 742, 10071: an identity that is set before the load is neither lost nor overwritten, nor by a reload", async (t) => {
-  const head = `addEventListener("DOMContentLoaded", function () {
-    if (location.pathname === "/first") onWebChat.set("name", "Ada");
-  });`;
-  const fake = await startFake(t, { head, boot: { visitor: { name: "Old", email: "old@x" } } });
+  const queued = 'if (location.pathname === "/first") onWebChat.set("name", "Ada");';
+  const fake = await startFake(t, { queued, boot: { visitor: { name: "Old", email: "old@x" } } });
   const page = await openPage(await newContext(t), fake.origin + "/first");
   assert.equal(await page.evaluate(() => window.onWebChat.get("name")), "Ada");
   assert.equal(await page.evaluate(() => window.onWebChat.get("email")), "old@x");

@@ -35,9 +35,7 @@ const why = (/** @type {Page} */ page) =>
 
 /** The page remembers what fired. */
 const HEARD = `window.heard = [];
-addEventListener("DOMContentLoaded", function () {
-  onWebChat.set("onTrigger", function (trigger) { heard.push(trigger); });
-});`;
+onWebChat.set("onTrigger", function (trigger) { heard.push(trigger); });`;
 
 const heard = (/** @type {Page} */ page) => page.evaluate(() => window.heard);
 
@@ -69,7 +67,7 @@ test("an address fits a pattern: exact, with *, of any host, with or without que
 });
 
 test("of the site: the clock goes on across pages; it fires once a visit, with what it is", async (t) => {
-  const fake = await startFake(t, { head: HEARD, boot: { triggers: [rule({ delay_s: 60 })] } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers: [rule({ delay_s: 60 })] } });
   const page = await (await newContext(t)).newPage();
   await stopClock(page);
   await page.goto(fake.origin + "/one");
@@ -99,7 +97,7 @@ test("of the site: the clock goes on across pages; it fires once a visit, with w
 
 test("of a page: the clock starts anew on each, also without a load", async (t) => {
   const triggers = [rule({ delay_s: 30, scope: "page" })];
-  const fake = await startFake(t, { head: HEARD, boot: { triggers } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers } });
   const page = await (await newContext(t)).newPage();
   await stopClock(page);
   await page.goto(fake.origin + "/one");
@@ -119,7 +117,7 @@ test("of a page: the clock starts anew on each, also without a load", async (t) 
 
 test("of given addresses, exact and with *", async (t) => {
   const triggers = [rule({ scope: "urls", urls: ["/cart/*", "https://other.example/"] })];
-  const fake = await startFake(t, { head: HEARD, boot: { triggers } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers } });
   const page = await openPage(await newContext(t), fake.origin + "/about");
   assert.deepEqual(await why(page), { t1: "url" });
   await page.evaluate(() => history.pushState({}, "", "/cart/7"));
@@ -130,7 +128,7 @@ test("of given addresses, exact and with *", async (t) => {
 });
 
 test("after a number of pages, of this visit", async (t) => {
-  const fake = await startFake(t, { head: HEARD, boot: { triggers: [rule({ pages: 3 })] } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers: [rule({ pages: 3 })] } });
   const page = await openPage(await newContext(t), fake.origin + "/one");
   await page.goto(fake.origin + "/two");
   await loaded(page);
@@ -141,7 +139,7 @@ test("after a number of pages, of this visit", async (t) => {
 
 test("from a visit on: one ends after half an hour, and each may have a trigger", async (t) => {
   const triggers = [rule({ visits: 2 }), rule({ id: "t2", event: "never" })];
-  const fake = await startFake(t, { head: HEARD, boot: { triggers } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers } });
   const context = await newContext(t);
   const page = await context.newPage();
   await stopClock(page);
@@ -165,7 +163,7 @@ test("from a visit on: one ends after half an hour, and each may have a trigger"
 });
 
 test("two tabs are one visit, and have one trigger", async (t) => {
-  const fake = await startFake(t, { head: HEARD, boot: { triggers: [rule()] } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers: [rule()] } });
   const context = await newContext(t);
   const first = await openPage(context, fake.origin + "/one");
   assert.equal((await heard(first)).length, 1);
@@ -174,7 +172,7 @@ test("two tabs are one visit, and have one trigger", async (t) => {
 });
 
 test("when the visitor does nothing", async (t) => {
-  const fake = await startFake(t, { head: HEARD, boot: { triggers: [rule({ idle_s: 20 })] } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers: [rule({ idle_s: 20 })] } });
   const page = await (await newContext(t)).newPage();
   await stopClock(page);
   await page.goto(fake.origin + "/");
@@ -195,7 +193,7 @@ test("when the visitor does nothing", async (t) => {
 
 test("when the pointer leaves by the upper edge, and no sooner than the delay", async (t) => {
   const triggers = [rule({ exit_intent: true, delay_s: 10 })];
-  const fake = await startFake(t, { head: HEARD, boot: { triggers } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers } });
   const page = await (await newContext(t)).newPage();
   await stopClock(page);
   await page.goto(fake.origin + "/");
@@ -224,7 +222,7 @@ test("when the pointer leaves by the upper edge, and no sooner than the delay", 
 
 test("after an event: of the widget, or one of the page's own, which is recorded, too", async (t) => {
   const triggers = [rule({ event: "cart.full" }), rule({ id: "t2", event: "onMinimize" })];
-  const fake = await startFake(t, { head: HEARD, boot: { triggers } });
+  const fake = await startFake(t, { queued: HEARD, boot: { triggers } });
   const context = await newContext(t);
   const page = await openPage(context, fake.origin + "/");
   assert.deepEqual(await why(page), { t1: "event", t2: "event" });
@@ -245,12 +243,14 @@ test("after an event: of the widget, or one of the page's own, which is recorded
 });
 
 test("not while offline, nor while hidden; as soon as it is shown", async (t) => {
-  const fake = await startFake(t, { head: HEARD, boot: { status: "offline", triggers: [rule()] } });
+  const fake = await startFake(t, {
+    queued: HEARD,
+    boot: { status: "offline", triggers: [rule()] },
+  });
   const offline = await openPage(await newContext(t), fake.origin + "/");
   assert.deepEqual(await why(offline), { t1: "offline" });
   const online = await startFake(t, {
-    head:
-      HEARD + 'addEventListener("DOMContentLoaded", function () { onWebChat.set("show", 0); });',
+    queued: HEARD + 'onWebChat.set("show", 0);',
     boot: { triggers: [rule()] },
   });
   const page = await openPage(await newContext(t), online.origin + "/");
@@ -262,8 +262,8 @@ test("not while offline, nor while hidden; as soon as it is shown", async (t) =>
 
 test("of the page's own: before and after the load; what is no rule is refused", async (t) => {
   const own = JSON.stringify(rule({ id: "own", event: "later" }));
-  const head = `${HEARD}addEventListener("DOMContentLoaded", function () { onWebChat.set("trigger", ${own}); });`;
-  const fake = await startFake(t, { head });
+  const queued = `${HEARD}onWebChat.set("trigger", ${own});`;
+  const fake = await startFake(t, { queued });
   const page = await openPage(await newContext(t), fake.origin + "/");
   assert.deepEqual(await why(page), { own: "event" });
   const codes = await page.evaluate(async (good) => {
