@@ -56,6 +56,56 @@ export async function openPage(context, url) {
   return page;
 }
 
+/**
+ * The page's clock stands still from its start: only clock.runFor() moves it, until clock.resume().
+ * @param {import("playwright-core").Page} page
+ */
+export async function stopTimers(page) {
+  const now = Date.now();
+  await page.clock.install({ time: now - 60_000 }); // it runs until it is stopped, which must be ahead of it
+  await page.clock.pauseAt(now);
+}
+
+/**
+ * A script by which a page counts its requests: those it began, and those whose answer it has dealt with.
+ * @param {string} pattern of their addresses
+ */
+export const countFlights = (pattern) => `window.flights = { begun: 0, over: 0 };
+  (function (real) {
+    window.fetch = function (url) {
+      var sent = real.apply(this, arguments);
+      if (!new RegExp(${JSON.stringify(pattern)}).test(url)) return sent;
+      function over() { flights.over++; }
+      flights.begun++;
+      return sent.then(function (response) {
+        var json = response.json;
+        response.json = function () {
+          var read = json.call(response);
+          read.then(over, over); // whoever waits for it goes on in the same turn
+          return read;
+        };
+        return response;
+      }, function (error) {
+        over();
+        throw error;
+      });
+    };
+  })(fetch);`;
+
+/** @param {import("playwright-core").Page} page */
+export const flights = (page) => page.evaluate(() => /** @type {any} */ (window).flights.begun);
+
+/**
+ * Waits until the page has dealt with so many answers, and waits for no other.
+ * @param {import("playwright-core").Page} page
+ * @param {number} [count]
+ */
+export const landed = (page, count = 1) =>
+  page.waitForFunction((wanted) => {
+    const { begun, over } = /** @type {any} */ (window).flights;
+    return over >= wanted && over === begun;
+  }, count);
+
 /** @param {import("playwright-core").Page} page */
 export async function loaded(page) {
   await page.waitForFunction(() => {
