@@ -148,7 +148,9 @@ test("the snippet to copy is the one to embed, with this server's address", asyn
     code.map((line) => line.slice(2)),
     expected,
   );
-  await page.locator('[data-copy="settings"]').click();
+  const other = page.locator('[data-copy="settings"]');
+  await other.click();
+  await other.filter({ hasText: "Copied" }).waitFor();
   const settings = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(settings, /PUT \$Q\/v1\/sites\/demo\/settings/);
   JSON.parse(settings.slice(settings.indexOf("'{") + 1, settings.lastIndexOf("'")));

@@ -362,6 +362,7 @@ test("a trigger of the settings opens the chat, once a visit, and only while onl
   const page = await openPage(context, fake.origin + "/");
   await page.getByText("First!").waitFor();
   assert.equal(await page.getByText("Second!").count(), 0);
+  await fake.until(() => fake.names().includes("onTrigger"));
   await page.goto(fake.origin + "/next");
   await loaded(page);
   await set(page, "name", "Ada");

@@ -26,16 +26,18 @@ test("a page in the back-forward cache: its events left, it comes back whole, as
   await loaded(page);
   await page.evaluate(() => {
     window.mark = "the same page";
-    addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));
+    window.shown = new Promise((done) =>
+      addEventListener("pageshow", ({ persisted }) => done(persisted)),
+    );
     window.onWebChat.set("name", "Ada");
   });
   await page.goto(fake.origin + "/bare");
   await fake.until(() => fake.taken().some(({ value }) => value === "Ada"));
   await page.evaluate(() => history.back());
   await page.waitForURL(fake.origin + "/one", { waitUntil: "commit" }); // there is no load event
-  const state = await page.evaluate(() => [
+  const state = await page.evaluate(async () => [
     window.mark,
-    window.persisted,
+    await window.shown,
     JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons),
   ]);
   assert.deepEqual(state, ["the same page", true, "null"]);

@@ -107,6 +107,13 @@ for (const boot of [{}, NEEDED]) {
     await set(tab, "email", "ada@x.example");
     const [{ visitor }] = fake.taken();
     assert.ok(fake.taken().every((event) => event.visitor === visitor));
+    await tab.evaluate(() => {
+      window.told = new Promise((done) =>
+        addEventListener("storage", ({ key, newValue }) => {
+          if (key === "cb:demo:visitor" && newValue === null) done(undefined);
+        }),
+      );
+    });
     fake.answer = () => ({ status: 503, headers: { "Retry-After": "600" }, body: "{}" });
     const before = fake.beacons.length;
     const waiting = set(page, "phone", "1");
@@ -116,7 +123,8 @@ for (const boot of [{}, NEEDED]) {
     assert.equal(await page.evaluate(() => window.onWebChat.get("name")), "");
     assert.equal((await set(page, "name", "Eve")).code, "no_consent");
     // The other tab hears of it by the storage.
-    await tab.waitForFunction(() => window.onWebChat.get("email") === "");
+    await tab.evaluate(() => window.told);
+    assert.equal(await tab.evaluate(() => window.onWebChat.get("email")), "");
     assert.equal((await set(tab, "name", "Eve")).code, "no_consent");
     fake.answer = () => ({ status: 204 });
     const sent = fake.beacons.length;

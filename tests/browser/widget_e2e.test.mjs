@@ -127,9 +127,10 @@ test("settings reach the page: triggers, texts, and that consent is needed", asy
       { id: "cart", name: "Cart", message: "A question?", delay_s: 0, event: "cart.full" },
     ],
   };
+  // The status first: whoever has the settings has it, too.
+  await write(server, "PUT /v1/sites/shop/status", { status: "online" });
   const put = await write(server, "PUT /v1/sites/shop/settings", settings);
   assert.equal(put.status, 200, put.text);
-  await write(server, "PUT /v1/sites/shop/status", { status: "online" });
   const script = () => fetch(server.ingest + "/clientchat/shop").then((answer) => answer.text());
   const open = await fetch(server.ingest + "/clientchat/demo").then((answer) => answer.text());
   await until(async () => (await script()) !== open, "the other script"); // sites are 2 s old at most

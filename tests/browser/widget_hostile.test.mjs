@@ -2,7 +2,7 @@
 // Pages that do not mean well, or whose libraries do not: the widget goes on, and harms nothing.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { loaded, openPage, useBrowser } from "./browser.mjs";
+import { loaded, openPage, stopTimers, useBrowser } from "./browser.mjs";
 import { startFake } from "./fake.mjs";
 
 const newContext = useBrowser();
@@ -245,11 +245,17 @@ test("the interface does not come: events and fields are sent all the same, and 
   let refused = true;
   fake.answerInterface = (script) => (refused ? Buffer.from("throw new Error('no')") : script);
   const page = await (await newContext(t)).newPage();
+  await stopTimers(page);
   await page.goto(fake.origin + "/");
   await page.waitForFunction(() => window.onWebChat_?.get("status"));
-  assert.deepEqual(await set(page, "name", "Ada"), { ok: true });
+  await page.evaluate(() => {
+    window.outcome = new Promise((done) => window.onWebChat.set("name", "Ada", done));
+  });
+  await page.clock.runFor(500); // the next try is not due
+  assert.deepEqual(await page.evaluate(() => window.outcome), { ok: true });
   assert.equal(await page.locator("[data-chatbeacon]").count(), 0);
   refused = false;
+  await page.clock.resume();
   await page.locator(".launcher").waitFor();
   await fake.until(() => fake.names().includes("onWebChatLoaded"));
 });

@@ -101,6 +101,7 @@ test("text is never HTML: in messages, triggers and settings", async (t) => {
   await page.locator("textarea").fill(evil);
   await page.locator(".send").click();
   await page.getByText("Message left", { exact: true }).waitFor();
+  await page.locator(".message:not(.mine)", { hasText: evil }).waitFor(); // it is said after a moment
   assert.equal(await page.getByText(evil).count(), 4);
   assert.equal(await page.locator("[data-chatbeacon] img").count(), 0);
   assert.equal(await page.evaluate(() => window.hurt), undefined);

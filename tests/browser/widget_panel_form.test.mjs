@@ -2,7 +2,7 @@
 // The form before a chat: which fields, which required, what it says, and where its values go.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { openPage, useBrowser } from "./browser.mjs";
+import { loaded, openPage, stopTimers, useBrowser } from "./browser.mjs";
 import { startFake } from "./fake.mjs";
 
 const newContext = useBrowser();
@@ -161,9 +161,14 @@ test("who writes already is not stopped by a form that comes late", async (t) =>
           ...answer(question),
           body: JSON.stringify({ status: "online", visitor: {}, form: FORM }),
         };
-  const page = await openPage(await newContext(t), fake.origin + "/");
+  const page = await (await newContext(t)).newPage();
+  await stopTimers(page);
+  await page.goto(fake.origin + "/");
+  await loaded(page);
   await page.locator(".launcher").click();
   await page.keyboard.type("Hello");
+  assert.equal(boots, 1);
+  await page.clock.resume();
   await page.getByRole("status").getByText("Online").waitFor();
   assert.equal(await page.locator(".ask").isVisible(), false);
   assert.equal(await page.locator(".write textarea").inputValue(), "Hello");

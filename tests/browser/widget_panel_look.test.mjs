@@ -438,6 +438,7 @@ test("on a touch screen the keyboard does not come by itself, and what it covers
   const options = { viewport: { width: 320, height: 568 }, hasTouch: true };
   const page = await openPage(await newContext(t, options), fake.origin + "/");
   await page.locator(".launcher").tap();
+  await page.locator(".panel").waitFor(); // the click comes after the tap
   assert.equal(
     await page.evaluate(
       () => document.querySelector("[data-chatbeacon]").shadowRoot.activeElement.id,

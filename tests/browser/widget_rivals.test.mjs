@@ -3,7 +3,7 @@
 // and refused beacons have tests of their own as well (widget_panel, _consent, _assets, _delivery).
 import assert from "node:assert/strict";
 import test from "node:test";
-import { loaded, openPage, useBrowser } from "./browser.mjs";
+import { loaded, openPage, stopTimers, useBrowser } from "./browser.mjs";
 import { startFake } from "./fake.mjs";
 
 const newContext = useBrowser();
@@ -101,13 +101,25 @@ test("chatwoot 4828: what a page waits for is small, asks for little, and does n
       list.getEntries().forEach(function (entry) { shifts.push(entry.value); });
     }).observe({ type: "layout-shift", buffered: true });`;
   const fake = await startFake(t, { head });
+  /** @type {() => void} */
+  let release = () => {};
+  const released = new Promise((resolve) => (release = () => resolve(undefined)));
+  fake.answerInterface = async (script) => {
+    await released;
+    return script;
+  };
   const context = await newContext(t);
   const page = await context.newPage();
   /** @type {string[]} */
   const asked = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await stopTimers(page);
   await page.goto(fake.origin + "/");
+  await page.waitForFunction(() => window.onWebChat_);
+  await page.clock.runFor(500); // so much later the interface is there
+  release();
   await loaded(page);
+  await page.clock.runFor(2000);
   await fake.until(() => fake.names().includes("onWebChatLoaded"));
   const own = asked.filter((path) => /clientchat|\/w\/|\/v1\//.test(path)).length;
   assert.ok(own <= 4, asked.join()); // two scripts, a boot, a beacon
