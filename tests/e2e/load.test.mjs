@@ -6,12 +6,15 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import { dirname, join } from "node:path";
 import test from "node:test";
-import { apiJson, balanced, envelope, event, post } from "../lib/client.mjs";
+import { api, apiJson, balanced, envelope, event, post, until } from "../lib/client.mjs";
 import { binary, host, startServe, temporaryFolder } from "../lib/server.mjs";
 
 const generator = join(dirname(binary), "chatbeacon-load");
 
-/** Runs it to its end. started: called when its first line of progress came. Returns {code, stdout, stderr, figures}. */
+/**
+ * Runs it to its end. started: called with its process when its first line of progress came. Returns {code, stdout, stderr,
+ * figures}.
+ */
 async function load(t, args, { started = () => {} } = {}) {
   const json = join(temporaryFolder(t), "figures");
   const child = spawn(generator, [...args, "--json", json], { stdio: ["ignore", "pipe", "pipe"] });
@@ -19,7 +22,7 @@ async function load(t, args, { started = () => {} } = {}) {
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (data) => (stdout += data));
   child.stderr.on("data", (data) => {
-    if (!stderr) started();
+    if (!stderr) started(child);
     stderr += data;
   });
   const code = await new Promise((resolve) => child.on("close", resolve));
@@ -50,7 +53,7 @@ for (const [name, args] of Object.entries(runs))
     assert.match(stdout, /events acked, .* counted, 0 duplicates, 0 rejected; equal/);
     assert.equal(stderr.match(/^ +[0-9]+ s .* 2xx\/s/gm)?.length, 2, stderr);
     const { ingest } = figures.lanes;
-    assert.ok(ingest.status[204] > 100, JSON.stringify(ingest.status));
+    assert.ok(ingest.status[204] > 0, JSON.stringify(ingest.status)); // how many is the machine's
     assert.equal(sum(ingest.status), ingest.status[204] + (ingest.status[200] ?? 0));
     assert.equal(ingest.unanswered, 0);
     assert.equal(ingest.accepted.count, sum(ingest.status));
@@ -65,7 +68,7 @@ for (const [name, args] of Object.entries(runs))
     assert.equal(books.lost, 0, "a producer has a gap");
     const { events } = await apiJson(s, "/v1/sites/load0/totals");
     assert.ok(events.onWebChatLoaded > 0 && events.onClick > 0, JSON.stringify(events));
-    if (args.includes("mixed")) assert.ok(figures.lanes.query.status[200] > 5);
+    if (args.includes("mixed")) assert.ok(figures.lanes.query.status[200] > 0);
     await s.stop();
   });
 
@@ -77,7 +80,9 @@ test("a dashboard's reports, and a page with plots", async (t) => {
     ...["--mix", "dashboard", "--rate", "100", "--duration", "1", "--html", html],
   ]);
   assert.equal(code, 0, stdout);
-  assert.deepEqual(figures.lanes.query.status, { 200: 100 });
+  const { planned, begun, status } = figures.lanes.query;
+  assert.equal(planned, 100);
+  assert.deepEqual(status, { 200: begun }); // a slow machine does not begin all
   const page = readFileSync(html, "utf8");
   assert.equal(page.match(/<svg /g).length, 2);
   assert.doesNotMatch(page, /<script|https?:/);
@@ -86,13 +91,27 @@ test("a dashboard's reports, and a page with plots", async (t) => {
 
 test("the audit fails when somebody else is counted under its site", async (t) => {
   const s = await startServe(t);
-  let posted;
-  const { code, stdout } = await load(t, [...target(s), "--rate", "200", "--duration", "2"], {
-    started: () => (posted = post(s, envelope([event(1)]))),
+  const other = event(1, "onMinimize");
+  // It stands still until the other event is counted: its audit comes after that.
+  const intrude = async (child) => {
+    child.kill("SIGSTOP");
+    assert.equal((await post(s, envelope([other]))).status, 204);
+    await until(async () => {
+      const { text } = await api(s, "/v1/sites/demo/export");
+      return text.includes(other.name);
+    }, "it is counted");
+    child.kill("SIGCONT");
+  };
+  let intruded;
+  const args = [...target(s), "--rate", "200", "--duration", "2"];
+  const { code, stdout, figures } = await load(t, args, {
+    started: (child) => (intruded = intrude(child)),
   });
-  assert.equal((await posted).status, 204);
+  await intruded;
   assert.equal(code, 1, stdout);
-  assert.match(stdout, /DIFFERENCES, the first: events in the books of demo: 400 acked, 401 count/);
+  const acked = figures.lanes.ingest.events_acked;
+  const found = `the first: events in the books of demo: ${acked} acked, ${acked + 1} count`;
+  assert.ok(acked > 0 && stdout.includes(`DIFFERENCES, ${found}`), stdout);
   await s.stop();
 });
 
@@ -110,21 +129,28 @@ function startFake(t, answer) {
 
 test("refusals: what is refused comes again, and one without Retry-After is told", async (t) => {
   let n = 0;
+  let bare = 0;
+  const answered = { 204: 0, 429: 0, 503: 0 };
   const s = await startFake(t, (res) => {
     n++;
-    if (n % 4 === 0) res.writeHead(503, n % 8 ? {} : { "Retry-After": 1 }).end("{}");
-    else if (n % 4 === 1) res.writeHead(429, { "reTRY-aFTER": "2" }).end("{}");
-    else res.writeHead(204).end();
+    const status = n % 4 === 0 ? 503 : n % 4 === 1 ? 429 : 204;
+    const headers = status === 429 ? { "reTRY-aFTER": "2" } : n % 8 ? {} : { "Retry-After": 1 };
+    if (status === 503 && n % 8) bare++;
+    answered[status]++;
+    res.writeHead(status, headers).end(status === 204 ? "" : "{}");
   });
   const { code, stdout, figures } = await load(t, [
     ...["--url", s.ingest, "--rate", "400", "--duration", "1", "--connections", "8"],
   ]);
   assert.equal(code, 0, stdout);
   const { ingest } = figures.lanes;
-  assert.deepEqual(ingest.status, { 204: 200, 429: 100, 503: 100 });
-  assert.equal(ingest.without_retry_after, 50);
+  assert.equal(ingest.planned, 400);
+  assert.equal(ingest.begun, n);
+  assert.deepEqual(ingest.status, answered);
+  assert.ok(bare > 0);
+  assert.equal(ingest.without_retry_after, bare);
   assert.ok(ingest.sent_again > 0, "what was refused takes the place of the next new one");
-  assert.equal(ingest.refused.count, 200);
+  assert.equal(ingest.refused.count, answered[429] + answered[503]);
 });
 
 test("a stall is in the latency of all that should have been sent meanwhile", async (t) => {
@@ -142,7 +168,8 @@ test("a stall is in the latency of all that should have been sent meanwhile", as
   );
   const { ingest } = figures.lanes;
   // Four requests were under way for the first second; the others of it could not even leave.
-  assert.equal(ingest.status[204], 200);
+  assert.equal(ingest.planned, 200);
+  assert.equal(ingest.status[204], ingest.begun);
   assert.ok(ingest.accepted.max_us > 900000, `max ${ingest.accepted.max_us} µs`);
   assert.ok(ingest.accepted.mean_us > 200000, `mean ${ingest.accepted.mean_us} µs`);
 });
