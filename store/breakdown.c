@@ -3,37 +3,62 @@
  *
  * Two passes over the rows of the days: the first adds up events, from which the values to be shown
  * follow; the second puts their visitors into bitmaps, as many values at a time as fit
- * BITMAPS_BYTES_MAX. Where rows stand is kept from the first to the second, unless there are more
- * than ROWS_MAX. */
+ * BITMAPS_BYTES_MAX. Where rows stand, and the events of tails, are kept from the first to the
+ * second, unless there are more than KEPT_MAX. */
 #include <stdlib.h>
 
 #include "store/dims.h"
 #include "store/ordinal_set.h"
 #include "store/rows.h"
 
-enum { BITMAPS_BYTES_MAX = 32 * 1024 * 1024, ROWS_MIN = 256, ROWS_MAX = 1 << 16 };
-
-struct rows {
-    struct cb_dim_row *rows;
-    size_t n, cap;
-    bool more; /* than are here */
+enum {
+    BITMAPS_BYTES_MAX = 32 * 1024 * 1024,
+    KEPT_MIN = 256,
+    KEPT_MAX = 1 << 16, /* rows, and as many events of tails */
 };
 
-static int keep_row(struct rows *rows, const struct cb_dim_row *row) {
-    rows->more |= rows->n == ROWS_MAX;
-    if (rows->more) {
-        return 0;
-    }
-    if (rows->n == rows->cap) {
-        size_t cap = rows->cap ? rows->cap * 2 : ROWS_MIN;
-        struct cb_dim_row *grown = realloc(rows->rows, cap * sizeof(*grown));
+/* What the second pass reads again. */
+struct kept {
+    struct cb_dim_row *rows;
+    size_t n, cap;
+    struct cb_dim_event *events;
+    size_t n_events, events_cap;
+    bool more; /* than is here */
+};
+
+/* More room for what is kept; NULL: out of memory. */
+static void *grow(void *items, size_t *cap, size_t size) {
+    *cap = *cap ? *cap * 2 : KEPT_MIN;
+    return realloc(items, *cap * size);
+}
+
+static int keep_row(struct kept *kept, const struct cb_dim_row *row) {
+    kept->more |= kept->n == KEPT_MAX;
+    if (!kept->more && kept->n == kept->cap) {
+        struct cb_dim_row *grown = grow(kept->rows, &kept->cap, sizeof(*row));
         if (!grown) {
             return CB_ENOMEM;
         }
-        rows->rows = grown;
-        rows->cap = cap;
+        kept->rows = grown;
     }
-    rows->rows[rows->n++] = *row;
+    if (!kept->more) {
+        kept->rows[kept->n++] = *row;
+    }
+    return 0;
+}
+
+static int keep_event(struct kept *kept, const struct cb_dim_event *event) {
+    kept->more |= kept->n_events == KEPT_MAX;
+    if (!kept->more && kept->n_events == kept->events_cap) {
+        struct cb_dim_event *grown = grow(kept->events, &kept->events_cap, sizeof(*event));
+        if (!grown) {
+            return CB_ENOMEM;
+        }
+        kept->events = grown;
+    }
+    if (!kept->more) {
+        kept->events[kept->n_events++] = *event;
+    }
     return 0;
 }
 
@@ -42,7 +67,7 @@ static int keep_row(struct rows *rows, const struct cb_dim_row *row) {
 struct sums {
     const struct cb_dim_map *map;
     uint64_t *events; /* by index */
-    struct rows *rows;
+    struct kept *kept;
 };
 
 static void add_to(const struct sums *sums, uint32_t number, uint32_t events) {
@@ -60,7 +85,7 @@ static int add_events(void *user, const struct cb_dim_row *row) {
             add_to(sums, row->number + cb_dim_chunk_offset(chunk, i),
                    cb_dim_chunk_events(chunk, i));
         }
-        return keep_row(sums->rows, row);
+        return keep_row(sums->kept, row);
     }
     for (unsigned i = 0, by_name = 0; i < chunk->n; by_name += cb_dim_bits(chunk->names[i]), i++) {
         if (chunk->names[i] & row->name) {
@@ -68,7 +93,14 @@ static int add_events(void *user, const struct cb_dim_row *row) {
                    cb_dim_chunk_events_of(chunk, i, by_name, row->name));
         }
     }
-    return keep_row(sums->rows, row);
+    return keep_row(sums->kept, row);
+}
+
+static int add_event(void *user, int32_t day, const struct cb_dim_event *event) {
+    const struct sums *sums = user;
+    (void)day;
+    add_to(sums, event->number, 1);
+    return keep_event(sums->kept, event);
 }
 
 /* ---- the values to be shown ---- */
@@ -181,35 +213,54 @@ struct sets {
     size_t n_words; /* of one bitmap */
 };
 
+/* The bitmap of a value; NULL where it is not one of those at hand. */
+static uint64_t *words_of(const struct sets *sets, uint32_t number) {
+    const uint32_t index = cb_dim_index(sets->map, number);
+    const uint32_t slot = index == CB_DIM_NONE ? 0 : sets->slots[index];
+    return slot > sets->first && slot <= sets->end
+               ? sets->words + (size_t)(slot - 1 - sets->first) * sets->n_words
+               : NULL;
+}
+
 static int add_members(void *user, const struct cb_dim_row *row) {
     const struct sets *sets = user;
     const struct cb_dim_chunk *chunk = &row->chunk;
     int rc = 0;
     for (unsigned i = 0, member = 0; rc == 0 && i < chunk->n; member += chunk->members[i], i++) {
-        uint32_t index = cb_dim_index(sets->map, row->number + cb_dim_chunk_offset(chunk, i));
-        uint32_t slot = index == CB_DIM_NONE ? 0 : sets->slots[index];
-        if (slot > sets->first && slot <= sets->end) {
-            rc = cb_dim_or(row, i, member, sets->n_visitors,
-                           sets->words + (size_t)(slot - 1 - sets->first) * sets->n_words);
-        }
+        uint64_t *words = words_of(sets, row->number + cb_dim_chunk_offset(chunk, i));
+        rc = words ? cb_dim_or(row, i, member, sets->n_visitors, words) : 0;
     }
     return rc;
 }
 
-/* The rows again that have values of the scan. */
+static int add_member(void *user, int32_t day, const struct cb_dim_event *event) {
+    const struct sets *sets = user;
+    uint64_t *words = words_of(sets, event->number);
+    (void)day;
+    return words ? cb_dim_or_event(event, sets->n_visitors, words) : 0;
+}
+
+/* What has values of the scan, again. */
 static int read_again(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                      const struct rows *rows, struct sets *sets) {
-    int rc = rows->more ? cb_dim_each(snapshot, scan, add_members, sets) : 0;
-    for (size_t i = 0; rc == 0 && !rows->more && i < rows->n; i++) {
-        if (cb_dim_wants(scan, rows->rows[i].number >> CB_DIM_CHUNK_BITS)) {
-            rc = add_members(sets, &rows->rows[i]);
+                      const struct kept *kept, struct sets *sets) {
+    static const struct cb_dim_calls calls = {add_members, add_member};
+    if (kept->more) {
+        return cb_dim_each(snapshot, scan, &calls, sets);
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < kept->n; i++) {
+        if (cb_dim_wants(scan, kept->rows[i].number >> CB_DIM_CHUNK_BITS)) {
+            rc = add_members(sets, &kept->rows[i]);
         }
+    }
+    for (size_t i = 0; rc == 0 && i < kept->n_events; i++) {
+        rc = add_member(sets, 0, &kept->events[i]);
     }
     return rc;
 }
 
 static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                          const struct rows *rows, struct sets *sets, struct cb_breakdown *out) {
+                          const struct kept *kept, struct sets *sets, struct cb_breakdown *out) {
     int rc = cb_dim_visitors(snapshot, scan->site, &sets->n_visitors);
     sets->n_words = cb_dim_words(sets->n_visitors);
     if (rc != 0 || sets->n_words == 0) {
@@ -222,7 +273,7 @@ static int count_visitors(struct cb_snapshot *snapshot, const struct cb_dim_scan
         sets->first = (uint32_t)first;
         sets->end = (uint32_t)(first + n);
         sets->words = calloc(n * sets->n_words, sizeof(uint64_t));
-        rc = sets->words ? read_again(snapshot, scan, rows, sets) : CB_ENOMEM;
+        rc = sets->words ? read_again(snapshot, scan, kept, sets) : CB_ENOMEM;
         for (size_t i = 0; rc == 0 && i < n; i++) {
             out->rows[first + i].visitors =
                 cb_bits_count(sets->words + i * sets->n_words, sets->n_words);
@@ -249,7 +300,7 @@ static bool *wanted_chunks(const struct cb_dim_map *map, const uint32_t *slots, 
 }
 
 static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                const struct rows *rows, const struct cb_dim_map *map, struct candidate *all,
+                const struct kept *kept, const struct cb_dim_map *map, struct candidate *all,
                 size_t n, size_t limit, struct cb_breakdown *out) {
     int rc = choose(map, all, n, limit);
     out->n = n < limit ? n : limit;
@@ -269,7 +320,7 @@ static int show(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
         struct cb_dim_scan some = *scan;
         bool *chunks = wanted_chunks(map, slots, &some.n_chunks);
         some.chunks = chunks;
-        rc = chunks ? count_visitors(snapshot, &some, rows, &sets, out) : CB_ENOMEM;
+        rc = chunks ? count_visitors(snapshot, &some, kept, &sets, out) : CB_ENOMEM;
         free(chunks);
     }
     free(slots);
@@ -281,7 +332,7 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
                           struct cb_breakdown *out) {
     struct cb_dim_map map;
     struct cb_walk sets;
-    struct rows rows = {.rows = NULL};
+    struct kept kept = {.rows = NULL};
     const struct cb_dim_scan scan = {.site = site,
                                      .kind = cb_dim_kind(dim),
                                      .name_id = name_id,
@@ -300,7 +351,8 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
     }
     uint64_t *events = calloc(map.n, sizeof(*events));
     struct candidate *all = NULL;
-    rc = events ? cb_dim_each(snapshot, &scan, add_events, &(struct sums){&map, events, &rows})
+    const struct cb_dim_calls calls = {add_events, add_event};
+    rc = events ? cb_dim_each(snapshot, &scan, &calls, &(struct sums){&map, events, &kept})
                 : CB_ENOMEM;
     size_t n = 0;
     for (uint32_t i = 1; rc == 0 && i < map.n; i++) {
@@ -318,14 +370,15 @@ int cb_snapshot_breakdown(struct cb_snapshot *snapshot, uint32_t site, enum cb_d
             all[n++] = (struct candidate){.events = events[i], .index = i};
         }
     }
-    rc = rc == 0 ? show(snapshot, &scan, &rows, &map, all, n, limit, out) : rc;
+    rc = rc == 0 ? show(snapshot, &scan, &kept, &map, all, n, limit, out) : rc;
     if (rc != 0) {
         free(out->rows);
         *out = (struct cb_breakdown){0};
     }
     free(all);
     free(events);
-    free(rows.rows);
+    free(kept.rows);
+    free(kept.events);
     cb_walk_close(&sets);
     cb_dim_map_fini(&map);
     return rc;

@@ -301,6 +301,16 @@ int cb_dim_chunk_add(struct cb_views *views, struct cb_row *row, uint8_t offset,
     return 0;
 }
 
+int cb_dim_chunk_is_apart(const struct cb_row *row, uint8_t offset, bool *apart) {
+    struct place place;
+    *apart = false;
+    int rc = row->len > 0 ? find(row, offset, &place) : 0;
+    if (rc == 0 && row->len > 0) {
+        *apart = place.found && row->data[HEAD + place.i] & APART;
+    }
+    return rc;
+}
+
 /* ---- reading ---- */
 
 int cb_dim_chunk_read(struct cb_str row, struct cb_dim_chunk *out) {

@@ -5,7 +5,7 @@
  * The names are a site's first eight, a bit each, nearly always all that it has: so an event
  * changes one row, a report of all events reads sums, and who had events of several names stands
  * there once. Most values have few visitors a day: those stand in the row. Where it would pass
- * 2,000 bytes, its largest set moves to rows of its own (ordinal_set.h), which is noted here. */
+ * 2,000 bytes, its largest set moves to rows of its own (dim_set.h), which is noted here. */
 #ifndef CB_STORE_DIM_CHUNK_H
 #define CB_STORE_DIM_CHUNK_H
 
@@ -40,6 +40,9 @@ struct cb_dim_moved {
 CB_MUST_USE int cb_dim_chunk_add(struct cb_views *views, struct cb_row *row, uint8_t offset,
                                  uint8_t name, uint32_t events, const uint32_t *ordinal,
                                  struct cb_dim_moved *moved);
+
+/* Whether the visitors of the value at offset stand in rows of their own. Errors: CB_ECORRUPT. */
+CB_MUST_USE int cb_dim_chunk_is_apart(const struct cb_row *row, uint8_t offset, bool *apart);
 
 /* A row taken apart. Arrays have an entry for each of n values, by ascending offset. Pure.
  * Lifetime: the row's. */

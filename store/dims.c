@@ -3,8 +3,7 @@
 
 #include <stdlib.h>
 
-#include "store/ordinal_list.h"
-#include "store/ordinal_set.h"
+#include "store/dim_set.h"
 #include "store/rows.h"
 
 /* Indexes of a profile's dimensions: device and browser by their numbers, languages and countries
@@ -164,7 +163,10 @@ enum {
     CHUNK_AT = 13,
     KEY_BYTES = 17,
     SET_CHUNK_AT = 17,
-    SET_KEY_BYTES = 21
+    SET_KEY_BYTES = 21,
+    TAIL_DAY_AT = 5,
+    TAIL_PART_AT = 9,
+    TAIL_KEY_BYTES = 10
 };
 
 static int give_row(const struct cb_dim_scan *scan, struct cb_str key, struct cb_str value,
@@ -201,8 +203,72 @@ static int leap(struct cb_db_cursor *cursor, const struct cb_dim_scan *scan,
     return cb_db_seek(cursor, cb_key_str(&from), key, value);
 }
 
-int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                int (*each)(void *user, const struct cb_dim_row *row), void *user) {
+/* The tails of the scan that were not given yet. */
+struct tails {
+    const struct cb_dim_scan *scan;
+    struct cb_db_cursor *cursor;
+    struct cb_str key, value; /* of the next part */
+    int rc;                   /* 0: there is one; CB_ENOENT: none */
+};
+
+/* Whether a part is there, and is of the scan. */
+static int look_at_tail(struct tails *tails, int rc) {
+    const struct cb_dim_scan *scan = tails->scan;
+    const struct cb_key prefix = cb_key_values(scan->site, (uint8_t)scan->kind);
+    tails->rc = rc;
+    if (rc == 0 &&
+        (tails->key.len != TAIL_KEY_BYTES || memcmp(tails->key.p, prefix.bytes, prefix.len) != 0 ||
+         cb_day_get((const uint8_t *)tails->key.p + TAIL_DAY_AT) >= scan->end)) {
+        tails->rc = CB_ENOENT;
+    }
+    return tails->rc == CB_ENOENT ? 0 : tails->rc;
+}
+
+static int open_tails(struct tails *tails, struct cb_snapshot *snapshot,
+                      const struct cb_dim_scan *scan) {
+    const struct cb_key from =
+        cb_key_dimension_tail(scan->site, (uint8_t)scan->kind, scan->first, 0);
+    *tails = (struct tails){.scan = scan};
+    int rc = cb_db_cursor_open(
+        snapshot->txn, cb_views_table(snapshot->views, CB_TABLE_DIMENSION_TAILS), &tails->cursor);
+    return rc == 0 ? look_at_tail(tails, cb_db_seek(tails->cursor, cb_key_str(&from), &tails->key,
+                                                    &tails->value))
+                   : rc;
+}
+
+static int give_part(const struct tails *tails, const struct cb_dim_calls *calls, void *user) {
+    const struct cb_dim_scan *scan = tails->scan;
+    const uint8_t *key = (const uint8_t *)tails->key.p;
+    const int32_t day = cb_day_get(key + TAIL_DAY_AT);
+    struct cb_dim_tail_walk walk;
+    struct cb_dim_event event;
+    int rc = cb_dim_tail_read(tails->value, key[TAIL_PART_AT], &walk);
+    while (rc == 0 && (rc = cb_dim_tail_next(&walk, &event)) == 0) {
+        if ((scan->name_id == CB_NAME_ID_ALL || scan->name_id == event.name_id) &&
+            cb_dim_wants(scan, event.number >> CB_DIM_CHUNK_BITS)) {
+            rc = calls->event(user, day, &event);
+        }
+    }
+    return rc == CB_ENOENT ? 0 : rc;
+}
+
+/* Those of days before one. */
+static int give_tails(struct tails *tails, int32_t before, const struct cb_dim_calls *calls,
+                      void *user) {
+    int rc = 0;
+    while (rc == 0 && tails->rc == 0 &&
+           cb_day_get((const uint8_t *)tails->key.p + TAIL_DAY_AT) < before) {
+        rc = give_part(tails, calls, user);
+        if (rc == 0) {
+            rc = look_at_tail(tails, cb_db_next(tails->cursor, &tails->key, &tails->value));
+        }
+    }
+    return rc;
+}
+
+/* Each row, behind the tails of the days before it. */
+static int give_rows(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                     struct tails *tails, const struct cb_dim_calls *calls, void *user) {
     struct names names = {CB_NAME_ID_ALL, CB_NAME_ID_ALL};
     if (scan->name_id != CB_NAME_ID_ALL && !cb_dim_name(scan->name_id)) {
         names.first = names.last = scan->name_id;
@@ -224,52 +290,54 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
             rc = leap(cursor, scan, &names, &key, &value);
             continue;
         }
-        rc = give_row(scan, key, value, each, user);
+        rc = give_tails(tails, cb_day_get((const uint8_t *)key.p + DAY_AT), calls, user);
+        rc = rc == 0 ? give_row(scan, key, value, calls->row, user) : rc;
         rc = rc == 0 ? cb_db_next(cursor, &key, &value) : rc;
     }
     cb_db_cursor_close(&cursor);
     return rc == CB_ENOENT ? 0 : rc;
 }
 
-static int or_list(uint32_t number, struct cb_str list, uint32_t n_visitors, uint64_t *words) {
-    const uint8_t *p = (const uint8_t *)list.p;
-    size_t n;
-    int rc =
-        number <= UINT32_MAX >> CB_ORDINAL_LIST_BITS ? cb_ordinal_list_read(list, &n) : CB_ECORRUPT;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const uint32_t ordinal = number << CB_ORDINAL_LIST_BITS | cb_ordinal_list_entry(p, i);
-        if (ordinal >= n_visitors) {
-            return CB_ECORRUPT;
-        }
-        words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
+                const struct cb_dim_calls *calls, void *user) {
+    struct tails tails;
+    int rc = open_tails(&tails, snapshot, scan);
+    if (rc == 0 && calls->row) {
+        rc = give_rows(snapshot, scan, &tails, calls, user);
     }
+    rc = rc == 0 ? give_tails(&tails, scan->end, calls, user) : rc;
+    cb_db_cursor_close(&tails.cursor);
     return rc;
 }
 
-static int or_chunk(uint32_t number, struct cb_str chunk, uint32_t n_visitors, uint64_t *words) {
-    const size_t at = (size_t)number * CB_ORDINAL_SET_WORDS, n_words = cb_dim_words(n_visitors);
-    return at < n_words ? cb_ordinal_set_or(chunk, words + at, n_words - at) : CB_ECORRUPT;
+/* The parts of a value's set of a name, or of all. *dense: one is a bitmap. */
+static int or_parts(const struct cb_dim_row *row, uint32_t name_id, uint32_t number, uint8_t name,
+                    uint32_t n_visitors, uint64_t *words, bool *dense) {
+    struct cb_walk *walk = row->scan->sets;
+    struct cb_key key = cb_key_dimension_set(row->scan->site, row->day, (uint8_t)row->scan->kind,
+                                             name_id, number, 0);
+    int rc = cb_walk_to(walk, &key);
+    while (rc == 0 && cb_walk_at(walk, &key, SET_CHUNK_AT)) {
+        bool bitmap;
+        if (walk->key.len != SET_KEY_BYTES) {
+            return CB_ECORRUPT;
+        }
+        rc = cb_dim_set_or(walk->value, cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT),
+                           name, n_visitors, words, &bitmap);
+        *dense |= bitmap;
+        rc = rc == 0 ? cb_walk_next(walk) : rc;
+    }
+    return rc == CB_ENOENT ? 0 : rc;
 }
 
 /* Those that stand in rows of their own. */
 static int or_apart(const struct cb_dim_row *row, uint32_t number, uint32_t n_visitors,
                     uint64_t *words) {
-    const struct cb_dim_scan *scan = row->scan;
-    struct cb_walk *walk = scan->sets;
-    struct cb_key key = cb_key_dimension_set(scan->site, row->day, (uint8_t)scan->kind,
-                                             row->name ? scan->name_id : row->name_id, number, 0);
-    int rc = cb_walk_to(walk, &key);
-    while (rc == 0 && cb_walk_at(walk, &key, SET_CHUNK_AT)) {
-        if (walk->key.len != SET_KEY_BYTES) {
-            return CB_ECORRUPT;
-        }
-        const uint32_t part = cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT);
-        rc = part & CB_ORDINAL_CHUNKS
-                 ? or_chunk(part & ~CB_ORDINAL_CHUNKS, walk->value, n_visitors, words)
-                 : or_list(part, walk->value, n_visitors, words);
-        rc = rc == 0 ? cb_walk_next(walk) : rc;
-    }
-    return rc == CB_ENOENT ? 0 : rc;
+    bool dense = false;
+    int rc = or_parts(row, row->name_id, number, row->name, n_visitors, words, &dense);
+    return rc == 0 && row->name && dense
+               ? or_parts(row, row->scan->name_id, number, 0, n_visitors, words, &dense)
+               : rc;
 }
 
 /* Of n members those that have the name, of 0 all. False: one lies behind the bitmap. */

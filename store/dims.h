@@ -5,6 +5,7 @@
 #define CB_STORE_DIMS_H
 
 #include "store/dim_chunk.h"
+#include "store/dim_tail.h"
 #include "store/snapshot.h"
 #include "store/walk.h"
 
@@ -63,10 +64,25 @@ struct cb_dim_row {
 static inline bool cb_dim_wants(const struct cb_dim_scan *scan, uint32_t chunk) {
     return !scan->chunks || (chunk < scan->n_chunks && scan->chunks[chunk]);
 }
-/* Calls each for the rows, in the order of their keys, until it returns other than 0; a row may be
- * copied and read later. Errors: that; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+/* What is called until it returns other than 0: for each row, which may be copied and read later;
+ * for each event of a tail that is of the scan. Days ascend over both. */
+struct cb_dim_calls {
+    int (*row)(void *user, const struct cb_dim_row *row); /* NULL: tails only */
+    int (*event)(void *user, int32_t day, const struct cb_dim_event *event);
+};
+/* Errors: those of the calls; CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
-                            int (*each)(void *user, const struct cb_dim_row *row), void *user);
+                            const struct cb_dim_calls *calls, void *user);
+/* Adds the visitor of an event, if it has one, to a bitmap as below. Errors: CB_ECORRUPT. */
+CB_MUST_USE static inline int cb_dim_or_event(const struct cb_dim_event *event, uint32_t n_visitors,
+                                              uint64_t *words) {
+    const uint32_t ordinal = event->ordinal;
+    if (ordinal < n_visitors) {
+        words[ordinal / 64] |= UINT64_C(1) << ordinal % 64;
+        return 0;
+    }
+    return ordinal == CB_DIM_NOBODY ? 0 : CB_ECORRUPT;
+}
 /* Adds the visitors of value i, of the name that is wanted, to a bitmap of all ordinals of the site
  * (cb_dim_words of n). member: how many members the values before it have. Errors: CB_ECORRUPT,
  * CB_EIO, CB_ENOMEM. */

@@ -102,6 +102,13 @@ static void end_bucket(struct counting *c) {
     c->bucket++;
 }
 
+/* The bucket of a day; days ascend. */
+static void to_bucket(struct counting *c, int32_t day) {
+    while (day >= c->bounds[c->bucket + 1]) {
+        end_bucket(c);
+    }
+}
+
 /* A value of a row: the i-th, behind so many counts by name and so many members. */
 struct entry {
     unsigned i, by_name, member;
@@ -132,9 +139,7 @@ static int add_entry(struct counting *c, const struct cb_dim_row *row, const str
     if (row->scan->name_id == CB_NAME_ID_ALL && row->name_id != CB_NAME_ID_ALL) {
         return 0; /* it is in the row of all names, too */
     }
-    while (row->day >= c->bounds[c->bucket + 1]) { /* days ascend */
-        end_bucket(c);
-    }
+    to_bucket(c, row->day);
     c->events[c->bucket] += entry->events;
     return cb_dim_or(row, entry->i, entry->member, c->n_visitors, c->words);
 }
@@ -158,6 +163,21 @@ static int add_row(void *user, const struct cb_dim_row *row) {
     return rc;
 }
 
+static int add_event(void *user, int32_t day, const struct cb_dim_event *event) {
+    struct counting *c = user;
+    const uint32_t index = cb_dim_index(&c->map, event->number);
+    c->lower_bound |= index == CB_DIM_OTHER;
+    if (index != c->index || index == CB_DIM_NONE) {
+        return 0;
+    }
+    if (c->each) {
+        c->each(c->user, event->name_id, 1);
+    }
+    to_bucket(c, day);
+    c->events[c->bucket]++;
+    return cb_dim_or_event(event, c->n_visitors, c->words);
+}
+
 int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
                          const struct cb_filter *filter, uint32_t name_id, const int32_t *bounds,
                          size_t n, uint64_t *events, uint64_t *visitors, bool *lower_bound,
@@ -174,6 +194,7 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
                                .by_name = each != NULL,
                                .first = bounds[0],
                                .end = bounds[n]};
+    const struct cb_dim_calls calls = {add_row, add_event};
     struct cb_walk sets = {.cursor = NULL};
     bool *chunks = NULL;
     memset(events, 0, n * sizeof(*events));
@@ -190,7 +211,7 @@ int cb_snapshot_filtered(struct cb_snapshot *snapshot, uint32_t site,
         c.words = calloc(c.n_words + 1, sizeof(uint64_t));
         scan.sets = &sets;
         scan.chunks = chunks = wanted_chunks(&c, &scan.n_chunks);
-        rc = c.words && chunks ? cb_dim_each(snapshot, &scan, add_row, &c) : CB_ENOMEM;
+        rc = c.words && chunks ? cb_dim_each(snapshot, &scan, &calls, &c) : CB_ENOMEM;
     }
     while (rc == 0 && c.bucket < n) {
         end_bucket(&c);

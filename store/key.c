@@ -241,3 +241,12 @@ struct cb_key cb_key_dimension_set(uint32_t site, int32_t day, uint8_t kind, uin
     cb_key_u32(&key, chunk);
     return key;
 }
+
+struct cb_key cb_key_dimension_tail(uint32_t site, uint8_t kind, int32_t day, uint8_t part) {
+    struct cb_key key = cb_key_values(site, kind);
+    uint8_t day_bytes[4];
+    cb_day_put(day_bytes, day);
+    cb_key_bytes(&key, day_bytes, sizeof(day_bytes));
+    cb_key_u8(&key, part);
+    return key;
+}

@@ -139,5 +139,6 @@ struct cb_key cb_key_dimension(uint32_t site, int32_t day, uint8_t kind, uint32_
                                uint32_t chunk);
 struct cb_key cb_key_dimension_set(uint32_t site, int32_t day, uint8_t kind, uint32_t name_id,
                                    uint32_t value, uint32_t chunk);
+struct cb_key cb_key_dimension_tail(uint32_t site, uint8_t kind, int32_t day, uint8_t part);
 
 #endif

@@ -66,6 +66,7 @@ enum {
     CB_HOUR_QUARTERS = 60 / CB_QUARTER_MINUTES,
     CB_DAY_QUARTERS = 24 * CB_HOUR_QUARTERS,
     CB_DAY_MINUTES = 24 * 60,
+    CB_LOCAL_DAYS = 2, /* a local day is over everywhere on the second day behind it (UTC) */
 
     /* counts: a sorted list of u8 quarter · u32 events, or a u32 for each quarter once that is
        smaller */

@@ -7,6 +7,7 @@
 #include "store/sweep_producers.h"
 #include "store/sweep_retained.h"
 #include "store/sweep_sessions.h"
+#include "store/sweep_tails.h"
 #include "store/sweep_timeline.h"
 #include "store/trim.h"
 
@@ -139,6 +140,7 @@ static const struct walk {
     uint8_t at; /* that row */
     int (*step)(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done);
 } walks[] = {
+    {CB_META_TAILS_AT, cb_sweep_tails},
     {CB_META_PRODUCERS_AT, cb_sweep_producers},
     {CB_META_SESSIONS_AT, cb_sweep_sessions},
     {CB_META_RETAINED_AT, cb_sweep_retained},

@@ -3,6 +3,7 @@
  * (sweep_producers.h), sessions that are out of reach (sweep_sessions.h), minutes and hours that
  * are no longer kept (CB_MINUTES_KEPT_DAYS, CB_HOURS_KEPT_DAYS), the verdicts of records that the
  * journal does not keep any more, and the rows of timelines that name only such (sweep_timeline.h).
+ * And it settles what came of dimensions on days that are over (sweep_tails.h).
  *
  * Ingest refuses what is over 7 days old, so nothing honest comes back for a set that is gone. It
  * is done when the journal's day changes, before that day's first record is folded: by journal time

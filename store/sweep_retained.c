@@ -10,7 +10,6 @@ enum {
     LOOKED_AT_MAX = 200000, /* rows of a step */
     CHANGED_MAX = 1024,     /* rows, or people */
     DAY_MINUTES = 1440,
-    LOCAL_DAYS = 2, /* a local day is over everywhere on the second day behind it (UTC) */
 };
 
 static const int64_t day_ms = INT64_C(86400000);
@@ -36,7 +35,7 @@ static int64_t end_of_visits(const uint8_t *key) {
 }
 
 static int64_t end_of_dimension(const uint8_t *key) {
-    return ((int64_t)cb_day_get(key + 4) + LOCAL_DAYS) * DAY_MINUTES;
+    return ((int64_t)cb_day_get(key + 4) + CB_LOCAL_DAYS) * DAY_MINUTES;
 }
 
 /* Rows of one prefix stand in order of time; behind one that is kept so are all of them. Hours have

@@ -11,7 +11,7 @@
 #include "proto/log.h"
 #include "proto/metric.h"
 #include "proto/thread.h"
-#include "store/dim_gather.h"
+#include "store/dim_memo.h"
 
 enum {
     PATH_BYTES = 4096,
@@ -39,8 +39,7 @@ struct cb_views {
     struct cb_db_txn *txn;
     struct cb_cache *cache; /* its rows */
     struct cb_memo *memo;
-    struct cb_dim_gather *gather;
-    cb_views_flush_fn *flush; /* writes what was gathered; NULL: nothing was */
+    struct cb_dim_memo *dims;
 };
 
 /* The version is looked at first: views of another version may lack tables. */
@@ -119,13 +118,13 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (rc != 0) {
         goto err_after_cache;
     }
-    rc = cb_dim_gather_create(&views->gather);
+    rc = cb_dim_memo_create(&views->dims);
     if (rc != 0) {
         goto err_after_memo;
     }
     rc = cb_zones_create(&views->zones);
     if (rc != 0) {
-        goto err_after_gather;
+        goto err_after_dims;
     }
     rc = cb_db_open(folder, map_bytes, CB_TABLE_COUNT + 4, read_only, &views->db);
     if (rc != 0) {
@@ -158,8 +157,8 @@ err_after_db:
     cb_db_close(&views->db);
 err_after_zones:
     cb_zones_destroy(&views->zones);
-err_after_gather:
-    cb_dim_gather_destroy(&views->gather);
+err_after_dims:
+    cb_dim_memo_destroy(&views->dims);
 err_after_memo:
     cb_memo_destroy(&views->memo);
 err_after_cache:
@@ -184,7 +183,7 @@ void cb_views_close(struct cb_views **views) {
     cb_views_abort(*views);
     cb_cache_destroy(&(*views)->cache);
     cb_memo_destroy(&(*views)->memo);
-    cb_dim_gather_destroy(&(*views)->gather);
+    cb_dim_memo_destroy(&(*views)->dims);
     cb_db_close(&(*views)->db);
     cb_zones_destroy(&(*views)->zones);
     free(*views);
@@ -232,32 +231,27 @@ uint64_t cb_views_room_bytes(const struct cb_views *views) {
     return atomic_load_explicit(&views->room_bytes, memory_order_relaxed);
 }
 
-static void end_batch(struct cb_views *views) {
+static void end_batch(struct cb_views *views, bool came_to_nothing) {
     cb_cache_clear(views->cache);
     cb_memo_clear(views->memo);
-    cb_dim_gather_clear(views->gather);
-    views->flush = NULL;
+    cb_dim_memo_clear(views->dims, came_to_nothing);
 }
 
 struct cb_memo *cb_views_memo(struct cb_views *views) {
     return views->memo;
 }
 
-struct cb_dim_gather *cb_views_gather(struct cb_views *views) {
-    return views->gather;
-}
-
-void cb_views_on_commit(struct cb_views *views, cb_views_flush_fn *flush) {
-    views->flush = flush;
+struct cb_dim_memo *cb_views_dims(struct cb_views *views) {
+    return views->dims;
 }
 
 void cb_views_abort(struct cb_views *views) {
     cb_db_abort(&views->txn);
-    end_batch(views);
+    end_batch(views, true);
 }
 
 size_t cb_views_batch_bytes(const struct cb_views *views) {
-    return cb_cache_bytes(views->cache) + cb_dim_gather_bytes(views->gather);
+    return cb_cache_bytes(views->cache);
 }
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
@@ -331,8 +325,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     uint8_t value[8];
     cb_be64_put(value, position);
     struct cb_key key = cb_key_meta(CB_META_POSITION);
-    int rc = views->flush ? views->flush(views) : 0;
-    rc = rc == 0 ? write_rows(views) : rc;
+    int rc = write_rows(views);
     if (rc == 0) {
         rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),
                        (struct cb_str){(const char *)value, sizeof(value)});
@@ -343,7 +336,7 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
     }
     cb_crash_point("views_before_commit");
     rc = cb_db_commit(&views->txn);
-    end_batch(views);
+    end_batch(views, rc != 0);
     if (rc == 0) {
         measure_again(views);
         cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);

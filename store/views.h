@@ -17,7 +17,7 @@
 #include "store/memo.h"
 #include "store/zone.h"
 
-enum { CB_VIEWS_VERSION = 6 };
+enum { CB_VIEWS_VERSION = 7 };
 
 /* X(symbol, name in LMDB). The rows are in FORMAT.md. */
 #define CB_TABLES(X)                                                                               \
@@ -51,7 +51,8 @@ enum { CB_VIEWS_VERSION = 6 };
     X(CB_TABLE_VALUES, "values")                                                                   \
     X(CB_TABLE_VALUE_TEXTS, "value_texts")                                                         \
     X(CB_TABLE_DIMENSIONS, "dimensions")                                                           \
-    X(CB_TABLE_DIMENSION_SETS, "dimension_sets")
+    X(CB_TABLE_DIMENSION_SETS, "dimension_sets")                                                   \
+    X(CB_TABLE_DIMENSION_TAILS, "dimension_tails")
 
 enum cb_table {
 #define CB_TABLE_ENUM(symbol, name) symbol,
@@ -70,6 +71,7 @@ enum {
     CB_META_SESSIONS_AT = 7,  /* where the sweep of sessions stands */
     CB_META_ERASED_AT = 8,    /* journal time of the newest erasure */
     CB_META_ERASED_DIRTY = 9, /* the newest `dirty` of any */
+    CB_META_TAILS_AT = 10,    /* where the settling of past days stands */
     CB_META_SERIES_DAY = 24,  /* the day whose sweep of minutes and hours began last */
     CB_META_RETAINED_AT = 32, /* … and that of what sites want forgotten */
 };
@@ -112,13 +114,9 @@ CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
  * CB_ENOMEM. */
 CB_MUST_USE int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len);
-/* What the folds found of late; cleared with the batch. */
+/* What the folds found of late; cleared with the batch. Of dimensions: see dim_memo.h. */
 struct cb_memo *cb_views_memo(struct cb_views *views);
-/* What the folds gather during a batch instead of changing its rows at once, and the call that
- * changes them just before the commit; it is cleared with the batch. */
-struct cb_dim_gather *cb_views_gather(struct cb_views *views);
-typedef int cb_views_flush_fn(struct cb_views *views);
-void cb_views_on_commit(struct cb_views *views, cb_views_flush_fn *flush);
+struct cb_dim_memo *cb_views_dims(struct cb_views *views);
 /* Bytes that may still be filled, as measured after a commit. A commit writes each page that it
  * changes anew, and those of the commit before it are not free yet: so what two batches may change
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */

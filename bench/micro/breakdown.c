@@ -11,8 +11,9 @@
 #include "store/journal.h"
 #include "store/reader.h"
 #include "store/snapshot.h"
+#include "store/sweep_tails.h"
 
-enum { FRAME_BYTES = 64 * 1024, DAYS = 30, ASKS = 200, COMMIT_BYTES = 24 * 1024 * 1024 };
+enum { FRAME_BYTES = 64 * 1024, DAYS = 30, ASKS = 200, COMMIT_BYTES = 20 * 1024 * 1024 };
 
 #define MAP_BYTES (UINT64_C(32) << 30)
 #define DAY_MS INT64_C(86400000)
@@ -47,6 +48,17 @@ static void make_site(struct bench *b, const char *name) {
     cb_buf_fini(&frame);
 }
 
+/* As the fold does when the journal's day changes. */
+static void settle(struct bench *b, int64_t now_ms) {
+    bool done = false;
+    while (!done) {
+        cb_micro_must(cb_views_begin(b->views), "the views");
+        cb_micro_must(cb_sweep_tails(b->views, (uint32_t)(now_ms / DAY_MS), UINT32_MAX, &done),
+                      "past days");
+        cb_micro_must(cb_views_commit(b->views, b->position), "a commit");
+    }
+}
+
 /* Events of 30 days, committed as the fold would. */
 static void fill(struct bench *b, struct cb_micro_source *source, uint64_t events) {
     struct cb_frame_builder *builder = malloc(sizeof *builder);
@@ -56,11 +68,13 @@ static void fill(struct bench *b, struct cb_micro_source *source, uint64_t event
     cb_frame_builder_init(builder);
     cb_buf_init(&frame, CB_FRAME_MAX);
     for (uint64_t n = 0; n < events;) {
+        const int64_t day = source->now_ms / DAY_MS;
         cb_micro_must(cb_views_begin(b->views), "the views");
         if (n == 0) {
             make_site(b, "s0");
         }
-        while (n < events && cb_views_batch_bytes(b->views) < COMMIT_BYTES) {
+        while (n < events && source->now_ms / DAY_MS == day &&
+               cb_views_batch_bytes(b->views) < COMMIT_BYTES) {
             n += cb_micro_source_fill(source, builder, FRAME_BYTES);
             source->now_ms = begin_ms + (int64_t)((double)n / (double)events * DAYS * DAY_MS);
             cb_buf_clear(&frame);
@@ -69,6 +83,7 @@ static void fill(struct bench *b, struct cb_micro_source *source, uint64_t event
             record(b, &frame, source->now_ms);
         }
         cb_micro_must(cb_views_commit(b->views, b->position), "a commit");
+        settle(b, source->now_ms);
     }
     cb_frame_builder_fini(builder);
     free(builder);
