@@ -22,6 +22,14 @@ int cb_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void
     return rc;
 }
 
+static _Thread_local bool is_late;
+
+void cb_thread_be_late(bool late) {
+    is_late = late;
+}
+
 void cb_thread_give_way(void) {
-    (void)sched_yield();
+    if (!is_late) {
+        (void)sched_yield();
+    }
 }

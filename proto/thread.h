@@ -7,6 +7,7 @@
 #define CB_PROTO_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "proto/err.h"
 
@@ -17,5 +18,7 @@ CB_MUST_USE int cb_thread_start(pthread_t *out, const char *name, void *(*run)(v
  * What wakes up would else wait for the end of a slice, milliseconds. Unlike a nice value it needs
  * no right to be taken back, and costs nothing where nobody waits. */
 void cb_thread_give_way(void);
+/* The calling thread is late, or no longer: while it is it gives no way. */
+void cb_thread_be_late(bool late);
 
 #endif

@@ -30,6 +30,7 @@ struct cb_cache {
     size_t n_slots;       /* a power of two, at least twice n_rows */
     struct cb_row **rows; /* all of them, in the order of adding */
     size_t n_rows, rows_cap;
+    size_t *n_by_table;
     struct chunk *chunks, *spare;
     size_t n_spare, bytes;
     uint64_t secret[3]; /* of the hash */
@@ -41,6 +42,11 @@ int cb_cache_create(unsigned n_tables, struct cb_cache **out) {
         return CB_ENOMEM;
     }
     cache->n_tables = n_tables;
+    cache->n_by_table = calloc(n_tables, sizeof(*cache->n_by_table));
+    if (!cache->n_by_table) {
+        free(cache);
+        return CB_ENOMEM;
+    }
     randombytes_buf(cache->secret, sizeof(cache->secret));
     *out = cache;
     return 0;
@@ -59,6 +65,7 @@ void cb_cache_destroy(struct cb_cache **cache) {
         free_chunks(&(*cache)->chunks);
         free_chunks(&(*cache)->spare);
         free((*cache)->rows);
+        free((*cache)->n_by_table);
         free((*cache)->slots);
         free(*cache);
         *cache = NULL;
@@ -80,12 +87,17 @@ void cb_cache_clear(struct cb_cache *cache) {
     if (cache->slots) {
         memset(cache->slots, 0, cache->n_slots * sizeof(struct slot));
     }
+    memset(cache->n_by_table, 0, cache->n_tables * sizeof(*cache->n_by_table));
     cache->n_rows = 0;
     cache->bytes = 0;
 }
 
 size_t cb_cache_bytes(const struct cb_cache *cache) {
     return cache->bytes + cache->n_rows * PLACES_BYTES;
+}
+
+size_t cb_cache_rows(const struct cb_cache *cache, unsigned table) {
+    return cache->n_by_table[table];
 }
 
 /* Memory for a row or its value, aligned for either. */
@@ -226,6 +238,7 @@ int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *ke
     }
     put_slot(cache, (struct slot){hash, row});
     cache->rows[cache->n_rows++] = row;
+    cache->n_by_table[table]++;
     *out = row;
     return 0;
 }

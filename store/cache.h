@@ -47,6 +47,8 @@ CB_MUST_USE int cb_cache_resize(struct cb_cache *cache, struct cb_row *row, size
 
 /* Memory that the rows hold. */
 size_t cb_cache_bytes(const struct cb_cache *cache);
+/* How many rows there are of a table. */
+size_t cb_cache_rows(const struct cb_cache *cache, unsigned table);
 /* Calls each for the rows that were changed, in order of tables and keys, until it fails. Errors:
  * those of each, CB_ENOMEM. */
 CB_MUST_USE int cb_cache_changed(struct cb_cache *cache,

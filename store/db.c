@@ -314,6 +314,15 @@ int cb_db_table(struct cb_db_txn *txn, const char *name, bool make, unsigned *ta
     return cb_db_translate(mdb_dbi_open(txn->txn, name, make ? MDB_CREATE : 0, table), "dbi_open");
 }
 
+int cb_db_pages(struct cb_db_txn *txn, unsigned table, uint64_t *pages) {
+    MDB_stat stat;
+    int rc = cb_db_translate(mdb_stat(txn->txn, table, &stat), "stat");
+    if (rc == 0) {
+        *pages = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    return rc;
+}
+
 int cb_db_get(struct cb_db_txn *txn, unsigned table, struct cb_str key, struct cb_str *value) {
     MDB_val k = val_of(key), v;
     int rc = cb_db_translate(mdb_get(txn->txn, table, &k, &v), "get");

@@ -57,6 +57,9 @@ uint64_t cb_db_used_bytes(struct cb_db_txn *txn);
  * environment once txn was committed. Errors: CB_ENOENT, CB_EIO, CB_EFULL, CB_ENOMEM. */
 CB_MUST_USE int cb_db_table(struct cb_db_txn *txn, const char *name, bool make, unsigned *table);
 
+/* How many pages a table's rows lie on, as the transaction found it. Errors: CB_EIO. */
+CB_MUST_USE int cb_db_pages(struct cb_db_txn *txn, unsigned table, uint64_t *pages);
+
 /* value points into the map: valid until the transaction ends or (in a write transaction) writes.
  * Errors: CB_ENOENT, CB_EIO. */
 CB_MUST_USE int cb_db_get(struct cb_db_txn *txn, unsigned table, struct cb_str key,

@@ -23,6 +23,14 @@ struct last {
     size_t place;
 };
 
+/* What a text goes by. */
+struct name {
+    struct cb_str text;
+    uint8_t head[HEAD_BYTES];
+    uint64_t hash;
+    uint32_t more_hash;
+};
+
 struct cb_dim_memo {
     struct cb_dim_pair *pairs; /* open addressing */
     size_t n_pairs, places;    /* places: a power of two, or 0 */
@@ -30,11 +38,9 @@ struct cb_dim_memo {
     struct cb_dim_tail *tails; /* open addressing; an unused place has no head */
     size_t n_tails, tail_places;
     size_t last_tails[CB_VALUES_KINDS]; /* the place that was found last */
+    struct name ahead;                  /* what will be asked for */
     uint8_t key[crypto_shorthash_siphashx24_KEYBYTES];
 };
-
-_Static_assert(sizeof(((struct cb_dim_pair *)0)->hash) == crypto_shorthash_siphashx24_BYTES,
-               "the hash has another size");
 
 int cb_dim_memo_create(struct cb_dim_memo **out) {
     *out = calloc(1, sizeof(**out));
@@ -74,10 +80,11 @@ void cb_dim_memo_clear(struct cb_dim_memo *memo, bool came_to_nothing) {
 
 /* ---- pairs ---- */
 
-static struct cb_dim_pair *place_of(struct cb_dim_pair *pairs, size_t places,
-                                    const uint64_t hash[2]) {
-    size_t at = (size_t)hash[0] & (places - 1);
-    while (pairs[at].used && (pairs[at].hash[0] != hash[0] || pairs[at].hash[1] != hash[1])) {
+static struct cb_dim_pair *place_of(struct cb_dim_pair *pairs, size_t places, uint64_t hash,
+                                    uint32_t more_hash) {
+    size_t at = (size_t)hash & (places - 1);
+    while (pairs[at].more_hash != 0 &&
+           (pairs[at].hash != hash || pairs[at].more_hash != more_hash)) {
         at = (at + 1) & (places - 1);
     }
     return &pairs[at];
@@ -97,8 +104,9 @@ static int make_room(struct cb_dim_memo *memo) {
         return CB_ENOMEM;
     }
     for (size_t i = 0; i < memo->places; i++) {
-        if (memo->pairs[i].used) {
-            *place_of(pairs, places, memo->pairs[i].hash) = memo->pairs[i];
+        const struct cb_dim_pair *pair = &memo->pairs[i];
+        if (pair->more_hash != 0) {
+            *place_of(pairs, places, pair->hash, pair->more_hash) = *pair;
         }
     }
     free(memo->pairs);
@@ -108,16 +116,54 @@ static int make_room(struct cb_dim_memo *memo) {
     return 0;
 }
 
+static struct name name_of(uint32_t site, int32_t day, unsigned kind, struct cb_str text) {
+    struct name name = {.text = text};
+    cb_be32_put(name.head, site);
+    cb_be32_put(name.head + 4, (uint32_t)day);
+    cb_be32_put(name.head + 8, kind);
+    return name;
+}
+
+static void hash(const struct cb_dim_memo *memo, struct name *name) {
+    uint8_t bytes[HEAD_BYTES + CB_VALUE_TEXT_MAX];
+    uint64_t both[2];
+    _Static_assert(sizeof(both) == crypto_shorthash_siphashx24_BYTES, "the hash has another size");
+    memcpy(bytes, name->head, HEAD_BYTES);
+    memcpy(bytes + HEAD_BYTES, name->text.p, name->text.len);
+    crypto_shorthash_siphashx24((unsigned char *)both, bytes, HEAD_BYTES + name->text.len,
+                                memo->key);
+    name->hash = both[0];
+    name->more_hash = (uint32_t)both[1] != 0 ? (uint32_t)both[1] : 1;
+}
+
+static bool is_last(const struct last *last, const struct name *name) {
+    return last->known && last->len == name->text.len &&
+           memcmp(last->head, name->head, HEAD_BYTES) == 0 &&
+           memcmp(last->text, name->text.p, name->text.len) == 0;
+}
+
+void cb_dim_memo_ahead(struct cb_dim_memo *memo, uint32_t site, int32_t day, unsigned kind,
+                       struct cb_str text) {
+    struct name name = name_of(site, day, kind, text);
+    memo->ahead.text.p = NULL;
+    if (memo->places > 0 && !is_last(&memo->last[kind], &name)) {
+        hash(memo, &name);
+        memo->ahead = name;
+        __builtin_prefetch(&memo->pairs[(size_t)name.hash & (memo->places - 1)]);
+    }
+}
+
+/* The same bytes at the same place: those that were looked at ahead. */
+static bool is_ahead(const struct name *ahead, const struct name *name) {
+    return ahead->text.p == name->text.p && ahead->text.len == name->text.len &&
+           memcmp(ahead->head, name->head, HEAD_BYTES) == 0;
+}
+
 int cb_dim_memo_pair(struct cb_dim_memo *memo, uint32_t site, int32_t day, unsigned kind,
                      struct cb_str text, struct cb_dim_pair **out) {
     struct last *last = &memo->last[kind];
-    uint8_t bytes[HEAD_BYTES + CB_VALUE_TEXT_MAX];
-    uint64_t hash[2];
-    cb_be32_put(bytes, site);
-    cb_be32_put(bytes + 4, (uint32_t)day);
-    cb_be32_put(bytes + 8, kind);
-    if (last->known && last->len == text.len && memcmp(last->head, bytes, HEAD_BYTES) == 0 &&
-        memcmp(last->text, text.p, text.len) == 0) {
+    struct name name = name_of(site, day, kind, text);
+    if (is_last(last, &name)) {
         *out = &memo->pairs[last->place];
         return 0;
     }
@@ -125,16 +171,20 @@ int cb_dim_memo_pair(struct cb_dim_memo *memo, uint32_t site, int32_t day, unsig
     if (rc != 0) {
         return rc;
     }
-    memcpy(bytes + HEAD_BYTES, text.p, text.len);
-    crypto_shorthash_siphashx24((unsigned char *)hash, bytes, HEAD_BYTES + text.len, memo->key);
-    struct cb_dim_pair *pair = place_of(memo->pairs, memo->places, hash);
-    if (!pair->used) {
-        *pair = (struct cb_dim_pair){.hash = {hash[0], hash[1]}, .used = true};
+    if (is_ahead(&memo->ahead, &name)) {
+        name = memo->ahead;
+    } else {
+        hash(memo, &name);
+    }
+    memo->ahead.text.p = NULL; /* what is there later may be another text */
+    struct cb_dim_pair *pair = place_of(memo->pairs, memo->places, name.hash, name.more_hash);
+    if (pair->more_hash == 0) {
+        *pair = (struct cb_dim_pair){.hash = name.hash, .more_hash = name.more_hash};
         memo->n_pairs++;
     }
     last->known = true;
     last->len = text.len;
-    memcpy(last->head, bytes, HEAD_BYTES);
+    memcpy(last->head, name.head, HEAD_BYTES);
     memcpy(last->text, text.p, text.len);
     last->place = (size_t)(pair - memo->pairs);
     *out = pair;

@@ -3,7 +3,7 @@
  * site, and, of the batch, the tails (dim_tail.h) that events go to. So an event is told by one
  * look.
  *
- * A text is told by 128 bits of SipHash under a key that is nobody's but the process's. Numbers are
+ * A text is told by 96 bits of SipHash under a key that is nobody's but the process's. Numbers are
  * kept from batch to batch, since what was given stays; a batch that came to nothing takes them
  * with it. What is remembered depends on where the process began, so only what the rows would say
  * at any later time may be noted as known. The fold's thread. */
@@ -16,9 +16,9 @@
 
 /* A value on a day of a site. */
 struct cb_dim_pair {
-    uint64_t hash[2];
-    uint32_t number;
-    bool used, known; /* known: the number is set; by who asked */
+    uint64_t hash;
+    uint32_t more_hash; /* 0: the place is unused */
+    uint32_t number;    /* 0: not known; set by who asked */
 };
 
 struct cb_dim_memo;
@@ -33,6 +33,9 @@ void cb_dim_memo_clear(struct cb_dim_memo *memo, bool came_to_nothing);
  * CB_ENOMEM. */
 CB_MUST_USE int cb_dim_memo_pair(struct cb_dim_memo *memo, uint32_t site, int32_t day,
                                  unsigned kind, struct cb_str text, struct cb_dim_pair **out);
+/* The same text will be asked for soon: its place is on its way from memory until then. */
+void cb_dim_memo_ahead(struct cb_dim_memo *memo, uint32_t site, int32_t day, unsigned kind,
+                       struct cb_str text);
 /* The tail of a day's values, which is opened if it is not at hand; valid until the next call.
  * Errors: those of cb_dim_tail_open. */
 CB_MUST_USE int cb_dim_memo_tail(struct cb_dim_memo *memo, struct cb_views *views, uint32_t site,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/dim_set.h"
 
-#include "store/dim_chunk.h"
-#include "store/ordinal_set.h"
 #include "store/rows.h"
 
 static int find_row(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
@@ -10,6 +8,14 @@ static int find_row(struct cb_views *views, const struct cb_dim_set *set, uint32
     const struct cb_key key =
         cb_key_dimension_set(set->site, set->day, set->kind, set->name_id, set->value, part);
     return cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, row);
+}
+
+static uint32_t chunk_of(uint32_t ordinal) {
+    return ordinal >> CB_DIM_SET_CHUNK_BITS;
+}
+
+static uint16_t offset_of(uint32_t ordinal) {
+    return (uint16_t)(ordinal % CB_DIM_SET_CHUNK_ORDINALS);
 }
 
 /* ---- a row as members ---- */
@@ -26,7 +32,7 @@ static int count_entries(struct cb_str row, bool chunk, size_t *n) {
 static struct cb_dim_member entry(const uint8_t *p, uint32_t part, size_t i) {
     if (part & CB_ORDINAL_CHUNKS) {
         p += CB_DIM_SET_CHUNK_ENTRY_BYTES * i;
-        return (struct cb_dim_member){(part << CB_ORDINAL_SET_BITS) + cb_be16_get(p), p[2]};
+        return (struct cb_dim_member){(part << CB_DIM_SET_CHUNK_BITS) + cb_be16_get(p), p[2]};
     }
     p += CB_DIM_SET_LIST_ENTRY_BYTES * i;
     const uint32_t word = cb_be32_get(p);
@@ -37,8 +43,7 @@ static struct cb_dim_member entry(const uint8_t *p, uint32_t part, size_t i) {
  * it has ordinals. */
 static bool follows(uint32_t part, const struct cb_dim_member *before, uint32_t ordinal) {
     return (!before || before->ordinal < ordinal) &&
-           (!(part & CB_ORDINAL_CHUNKS) ||
-            cb_ordinal_set_chunk(ordinal) == (part & ~CB_ORDINAL_CHUNKS));
+           (!(part & CB_ORDINAL_CHUNKS) || chunk_of(ordinal) == (part & ~CB_ORDINAL_CHUNKS));
 }
 
 /* The n entries of a list, at most max. */
@@ -58,7 +63,7 @@ static int read_entries(const uint8_t *list, uint32_t part, size_t n, struct cb_
 
 static size_t put_entry(uint8_t *p, uint32_t part, struct cb_dim_member member) {
     if (part & CB_ORDINAL_CHUNKS) {
-        cb_be16_put(p, cb_ordinal_set_offset(member.ordinal));
+        cb_be16_put(p, offset_of(member.ordinal));
         p[2] = member.names;
         return CB_DIM_SET_CHUNK_ENTRY_BYTES;
     }
@@ -136,60 +141,37 @@ static int add_to_entries(struct cb_views *views, struct cb_row *row, uint32_t p
 
 /* ---- chunks ---- */
 
-static void set_bit(struct cb_row *row, uint32_t ordinal) {
-    const uint16_t offset = cb_ordinal_set_offset(ordinal);
+static void set_bit(struct cb_row *row, unsigned plane, uint16_t offset) {
+    uint8_t *byte = row->data + plane * CB_DIM_SET_PLANE_BYTES + offset / 8;
     const uint8_t bit = (uint8_t)(1u << offset % 8);
-    if (!(row->data[offset / 8] & bit)) {
-        row->data[offset / 8] |= bit;
+    if (!(*byte & bit)) {
+        *byte |= bit;
         cb_row_touch(row);
     }
 }
 
-static int add_to_chunk(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
-                        const struct cb_dim_member *members, size_t n,
-                        struct cb_dim_set_scratch *scratch);
+/* Members into a chunk that is bitmaps. */
+static void add_to_planes(struct cb_row *row, const struct cb_dim_member *members, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t offset = offset_of(members[i].ordinal);
+        set_bit(row, 0, offset);
+        for (unsigned names = members[i].names; names != 0; names &= names - 1) {
+            set_bit(row, 1 + (unsigned)__builtin_ctz(names), offset);
+        }
+    }
+}
 
-/* Each name's members, into its own set. */
-static int add_names(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
-                     const struct cb_dim_member *members, size_t n,
-                     struct cb_dim_set_scratch *scratch) {
-    struct cb_dim_set own = *set;
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < CB_DIM_NAMES; i++) {
-        size_t n_named = 0;
-        own.name_id = CB_NAME_ID_FIRST + i;
-        for (size_t k = 0; k < n; k++) {
-            if (members[k].names >> i & 1) {
-                scratch->named[n_named++] = (struct cb_dim_member){members[k].ordinal, 0};
-            }
-        }
-        if (n_named > 0) {
-            rc = add_to_chunk(views, &own, part, scratch->named, n_named, scratch);
-        }
+/* A chunk's list becomes bitmaps of the n entries that it would have. */
+static int make_planes(struct cb_views *views, struct cb_row *row, uint32_t part, size_t n,
+                       struct cb_dim_set_scratch *scratch) {
+    struct cb_dim_member members[CB_DIM_SET_CHUNK_ORDINALS];
+    int rc = read_entries(scratch->entries, part, n, members, CB_DIM_SET_CHUNK_ORDINALS);
+    rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
+    rc = rc == 0 ? cb_row_resize(views, row, CB_DIM_SET_PLANES_BYTES) : rc;
+    if (rc == 0) {
+        add_to_planes(row, members, n);
     }
     return rc;
-}
-
-/* A chunk that is a bitmap. */
-static int add_to_bitmap(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
-                         struct cb_row *row, const struct cb_dim_member *members, size_t n,
-                         struct cb_dim_set_scratch *scratch) {
-    for (size_t i = 0; i < n; i++) {
-        set_bit(row, members[i].ordinal);
-    }
-    return set->name_id == CB_NAME_ID_ALL ? add_names(views, set, part, members, n, scratch) : 0;
-}
-
-/* A chunk's list becomes a bitmap of the n entries that it would have. */
-static int make_bitmap(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
-                       struct cb_row *row, size_t n, struct cb_dim_set_scratch *scratch) {
-    struct cb_dim_member *members =
-        set->name_id == CB_NAME_ID_ALL ? scratch->chunk : scratch->named_chunk;
-    int rc = read_entries(scratch->entries, part, n, members,
-                          sizeof(scratch->chunk) / sizeof(*scratch->chunk));
-    rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
-    rc = rc == 0 ? cb_row_resize(views, row, CB_ORDINAL_SET_BYTES) : rc;
-    return rc == 0 ? add_to_bitmap(views, set, part, row, members, n, scratch) : rc;
 }
 
 /* Members of one chunk. */
@@ -199,16 +181,13 @@ static int add_to_chunk(struct cb_views *views, const struct cb_dim_set *set, ui
     struct cb_row *row;
     size_t n_all;
     int rc = find_row(views, set, part, &row);
-    if (rc == 0 && n > sizeof(scratch->named) / sizeof(*scratch->named)) {
-        rc = CB_ECORRUPT;
-    }
-    if (rc == 0 && row->len == CB_ORDINAL_SET_BYTES) {
-        return add_to_bitmap(views, set, part, row, members, n, scratch);
+    if (rc == 0 && row->len == CB_DIM_SET_PLANES_BYTES) {
+        add_to_planes(row, members, n);
+        return 0;
     }
     rc = rc == 0 ? add_to_entries(views, row, part, members, n, scratch, &n_all) : rc;
-    return rc == 0 && n_all > CB_DIM_SET_CHUNK_MAX
-               ? make_bitmap(views, set, part, row, n_all, scratch)
-               : rc;
+    return rc == 0 && n_all > CB_DIM_SET_CHUNK_MAX ? make_planes(views, row, part, n_all, scratch)
+                                                   : rc;
 }
 
 static int add_to_chunks(struct cb_views *views, const struct cb_dim_set *set,
@@ -216,8 +195,8 @@ static int add_to_chunks(struct cb_views *views, const struct cb_dim_set *set,
                          struct cb_dim_set_scratch *scratch) {
     int rc = 0;
     for (size_t i = 0, more; rc == 0 && i < n; i += more) {
-        const uint32_t chunk = cb_ordinal_set_chunk(members[i].ordinal);
-        for (more = 1; i + more < n && cb_ordinal_set_chunk(members[i + more].ordinal) == chunk;) {
+        const uint32_t chunk = chunk_of(members[i].ordinal);
+        for (more = 1; i + more < n && chunk_of(members[i + more].ordinal) == chunk;) {
             more++;
         }
         rc = add_to_chunk(views, set, chunk | CB_ORDINAL_CHUNKS, members + i, more, scratch);
@@ -259,7 +238,7 @@ int cb_dim_set_add(struct cb_views *views, const struct cb_dim_set *set,
                    const struct cb_dim_member *members, size_t n,
                    struct cb_dim_set_scratch *scratch) {
     size_t i = 0;
-    while (i < n && members[i].ordinal < CB_ORDINAL_LIST_FROM) {
+    while (i < n && members[i].ordinal < CB_DIM_SET_LIST_FROM) {
         i++;
     }
     int rc = i > 0 ? add_to_chunks(views, set, members, i, scratch) : 0;
@@ -275,19 +254,33 @@ int cb_dim_set_add(struct cb_views *views, const struct cb_dim_set *set,
 
 /* ---- reading ---- */
 
+static int or_plane(const uint8_t *p, uint32_t chunk, uint32_t n_visitors, uint64_t *words) {
+    const uint64_t at = (uint64_t)chunk * (CB_DIM_SET_CHUNK_ORDINALS / 64);
+    const uint64_t n_words = ((uint64_t)n_visitors + 63) / 64;
+    if (at >= n_words) {
+        return CB_ECORRUPT;
+    }
+    for (size_t w = 0; w < CB_DIM_SET_PLANE_BYTES / 8; w++) {
+        uint64_t word; /* bit n of byte n / 8: little-endian */
+        memcpy(&word, p + 8 * w, sizeof(word));
+        if (at + w < n_words) {
+            words[at + w] |= word;
+        } else if (word != 0) {
+            return CB_ECORRUPT;
+        }
+    }
+    return 0;
+}
+
 int cb_dim_set_or(struct cb_str row, uint32_t part, uint8_t name, uint32_t n_visitors,
-                  uint64_t *words, bool *dense) {
+                  uint64_t *words) {
     const bool chunk = part & CB_ORDINAL_CHUNKS;
     const uint8_t *p = (const uint8_t *)row.p;
     size_t n;
-    *dense = chunk && row.len == CB_ORDINAL_SET_BYTES;
-    if (*dense) {
-        const size_t at = (size_t)(part & ~CB_ORDINAL_CHUNKS) * CB_ORDINAL_SET_WORDS,
-                     n_words = ((size_t)n_visitors + 63) / 64;
-        if (at >= n_words) {
-            return CB_ECORRUPT;
-        }
-        return name ? 0 : cb_ordinal_set_or(row, words + at, n_words - at);
+    if (chunk && row.len == CB_DIM_SET_PLANES_BYTES) {
+        const unsigned plane = name ? 1 + (unsigned)__builtin_ctz(name) : 0;
+        return or_plane(p + (size_t)plane * CB_DIM_SET_PLANE_BYTES, part & ~CB_ORDINAL_CHUNKS,
+                        n_visitors, words);
     }
     if (!chunk && row.len == CB_ORDINAL_LIST_MOVED_BYTES) {
         return 0;

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: MIT
  * dim_set.h: the visitors of a value on one day, each with the names of the events that he had, as
- * bits (dim_chunk.h), in rows of their own: few out of many in one list, more of them in chunks of
- * 8,192 ordinals, as the sets of ordinal_list.h, and moved from the one to the other by the same
- * rule. A chunk that has many is a bitmap; then each name has a set of its own there. See
- * FORMAT.md, "dimension_sets". */
+ * bits (dim_chunk.h), in rows of their own: few out of many in one list, more of them in chunks,
+ * moved from the one to the other as the sets of ordinal_list.h. A chunk has few ordinals, so that
+ * one with many visitors is a bitmap for all and one for each name, in one row. See FORMAT.md,
+ * "dimension_sets". */
 #ifndef CB_STORE_DIM_SET_H
 #define CB_STORE_DIM_SET_H
 
+#include "store/dim_chunk.h"
 #include "store/dim_tail.h"
 #include "store/ordinal_list.h"
-#include "store/ordinal_set.h"
 #include "store/views.h"
 
 enum {
-    CB_DIM_SET_LIST_ENTRY_BYTES = 4,  /* u24 ordinal · u8 names */
-    CB_DIM_SET_CHUNK_ENTRY_BYTES = 3, /* u16 offset · u8 names */
+    CB_DIM_SET_LIST_ENTRY_BYTES = 4, /* u24 ordinal · u8 names */
     CB_DIM_SET_LIST_MAX = CB_ORDINAL_LIST_MAX,
-    CB_DIM_SET_CHUNK_MAX = 600, /* of a chunk that is a list */
+    CB_DIM_SET_CHUNK_BITS = 10,
+    CB_DIM_SET_CHUNK_ORDINALS = 1 << CB_DIM_SET_CHUNK_BITS,
+    CB_DIM_SET_CHUNK_ENTRY_BYTES = 3, /* u16 offset · u8 names */
+    CB_DIM_SET_PLANE_BYTES = CB_DIM_SET_CHUNK_ORDINALS / 8,
+    CB_DIM_SET_PLANES_BYTES = CB_DIM_SET_PLANE_BYTES * (1 + CB_DIM_NAMES),
+    /* of a chunk that is a list: more would be longer than bitmaps */
+    CB_DIM_SET_CHUNK_MAX = (CB_DIM_SET_PLANES_BYTES - 1) / CB_DIM_SET_CHUNK_ENTRY_BYTES,
+    CB_DIM_SET_LIST_FROM = CB_DIM_SET_CHUNK_ORDINALS, /* ordinals below are in a chunk */
 };
 
 struct cb_dim_member {
@@ -35,12 +41,8 @@ struct cb_dim_set {
 /* What an addition needs beside the rows. */
 struct cb_dim_set_scratch {
     /* of a row, as it would be */
-    uint8_t entries[CB_DIM_SET_LIST_ENTRY_BYTES *
-                    (CB_DIM_TAIL_EVENTS + CB_DIM_SET_LIST_MAX + CB_DIM_SET_CHUNK_MAX)];
+    uint8_t entries[CB_DIM_SET_LIST_ENTRY_BYTES * (CB_DIM_TAIL_EVENTS + CB_DIM_SET_LIST_MAX)];
     struct cb_dim_member list[CB_DIM_TAIL_EVENTS + CB_DIM_SET_LIST_MAX];
-    struct cb_dim_member chunk[1 << CB_ORDINAL_SET_BITS]; /* the members that one can have, … */
-    struct cb_dim_member named[1 << CB_ORDINAL_SET_BITS]; /* … of a name, */
-    struct cb_dim_member named_chunk[1 << CB_ORDINAL_SET_BITS]; /* … in a name's own set */
 };
 
 /* Adds n members, ascending, each once, to a set; CB_DIM_TAIL_EVENTS at most. Errors: CB_ECORRUPT,
@@ -50,9 +52,8 @@ CB_MUST_USE int cb_dim_set_add(struct cb_views *views, const struct cb_dim_set *
                                struct cb_dim_set_scratch *scratch);
 
 /* Adds those of a row, which is a part of a set, to a bitmap of n_visitors ordinals: those that
- * have a name, with 0 all. *dense: the row is a bitmap, so that names stand in sets of their own.
- * Pure. Errors: CB_ECORRUPT. */
+ * have a name, with 0 all. Pure. Errors: CB_ECORRUPT. */
 CB_MUST_USE int cb_dim_set_or(struct cb_str row, uint32_t part, uint8_t name, uint32_t n_visitors,
-                              uint64_t *words, bool *dense);
+                              uint64_t *words);
 
 #endif

@@ -310,34 +310,22 @@ int cb_dim_each(struct cb_snapshot *snapshot, const struct cb_dim_scan *scan,
     return rc;
 }
 
-/* The parts of a value's set of a name, or of all. *dense: one is a bitmap. */
-static int or_parts(const struct cb_dim_row *row, uint32_t name_id, uint32_t number, uint8_t name,
-                    uint32_t n_visitors, uint64_t *words, bool *dense) {
+/* Those that stand in rows of their own. */
+static int or_apart(const struct cb_dim_row *row, uint32_t number, uint32_t n_visitors,
+                    uint64_t *words) {
     struct cb_walk *walk = row->scan->sets;
     struct cb_key key = cb_key_dimension_set(row->scan->site, row->day, (uint8_t)row->scan->kind,
-                                             name_id, number, 0);
+                                             row->name_id, number, 0);
     int rc = cb_walk_to(walk, &key);
     while (rc == 0 && cb_walk_at(walk, &key, SET_CHUNK_AT)) {
-        bool bitmap;
         if (walk->key.len != SET_KEY_BYTES) {
             return CB_ECORRUPT;
         }
         rc = cb_dim_set_or(walk->value, cb_be32_get((const uint8_t *)walk->key.p + SET_CHUNK_AT),
-                           name, n_visitors, words, &bitmap);
-        *dense |= bitmap;
+                           row->name, n_visitors, words);
         rc = rc == 0 ? cb_walk_next(walk) : rc;
     }
     return rc == CB_ENOENT ? 0 : rc;
-}
-
-/* Those that stand in rows of their own. */
-static int or_apart(const struct cb_dim_row *row, uint32_t number, uint32_t n_visitors,
-                    uint64_t *words) {
-    bool dense = false;
-    int rc = or_parts(row, row->name_id, number, row->name, n_visitors, words, &dense);
-    return rc == 0 && row->name && dense
-               ? or_parts(row, row->scan->name_id, number, 0, n_visitors, words, &dense)
-               : rc;
 }
 
 /* Of n members those that have the name, of 0 all. False: one lies behind the bitmap. */

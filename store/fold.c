@@ -27,14 +27,15 @@ enum {
     PAUSE_MAX_MS = 300,
     PAUSE_FACTOR = 10,
     CHECK_READERS_MS = 5000,
-    SWEEP_ROWS = 5000,  /* deleted in one commit */
-    RETRY_MS = 500,     /* after the disk was full or failed */
-    BATCH_MIN_MS = 300, /* a batch that is folded without a pause is committed after this */
-    /* … or when it holds this much memory. LMDB keeps memory of its own for each page that the
-       largest batch changed. */
-    BATCH_BYTES = 20 * 1024 * 1024,
-    BATCH_BYTES_MIN = 64 * 1024, /* … but this where there is no room for more at once */
-    VIEWS_PER_FRAME = 16,        /* bytes that a byte of a frame takes of the views, at most */
+    SWEEP_ROWS = 5000,   /* deleted in one commit */
+    RETRY_MS = 500,      /* after the disk was full or failed */
+    BATCH_MIN_MS = 1000, /* a batch that is folded without a pause is committed after this */
+    /* … or when it takes this much memory, with the pages that LMDB changes: it keeps those of the
+       largest batch. Where visitors come back that lie far apart that is mostly pages, and else
+       mostly rows. */
+    BATCH_BYTES = 192 * 1024 * 1024,
+    BATCH_BYTES_MIN = 512 * 1024, /* … but this where there is no room for more at once */
+    VIEWS_PER_FRAME = 16,         /* bytes that a byte of a frame takes of the views, at most */
 };
 
 /* The verdict first; visitors before what needs an ordinal, counts before what needs a name's id.
@@ -123,6 +124,7 @@ static int fold_event(struct cb_fold_ctx *ctx) {
     ctx->minute = minute < UINT32_MAX ? (uint32_t)minute : UINT32_MAX;
     if (ctx->zone) {
         ctx->day = cb_zone_day(ctx->zone, ctx->minute);
+        cb_dimensions_ahead(ctx);
     }
     ctx->counted = ctx->erased = ctx->newcomer = false;
     int rc = 0;
@@ -334,12 +336,15 @@ static int fold_tail(struct cb_fold *fold) {
         fold->position = record.position;
         fold->open_bytes += CB_JOURNAL_RECORD_HEAD + record.frame.len;
         if (is_due(fold)) {
+            /* A batch that is full, and more to fold: it does not keep up. */
+            cb_thread_be_late(cb_views_batch_bytes(fold->views) >= fold->batch_bytes);
             rc = commit(fold);
             if (rc != 0) {
                 break;
             }
         }
     }
+    cb_thread_be_late(false);
     cb_journal_reader_close(&reader);
     return rc == CB_ENOENT ? 0 : rc;
 }

@@ -18,6 +18,8 @@ enum {
     QUOTA_PERCENT = 90,
     QUOTA_INTERVAL_MS = 1000,
     ROWS_IN_A_GO = 16, /* written, before others may go first */
+    PAGE_BYTES = 4096,
+    NEW_ROWS_A_PAGE = 16, /* that find no room on the pages that are there, about */
     RESERVE_BYTES =
         2000 * 1024 * 1024, /* the pages that two of the fold's largest batches change */
 };
@@ -37,7 +39,8 @@ struct cb_views {
     _Atomic uint64_t room_bytes; /* as measured last */
     /* the batch */
     struct cb_db_txn *txn;
-    struct cb_cache *cache; /* its rows */
+    uint64_t pages[CB_TABLE_COUNT]; /* of each table at its begin */
+    struct cb_cache *cache;         /* its rows */
     struct cb_memo *memo;
     struct cb_dim_memo *dims;
 };
@@ -224,7 +227,14 @@ int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn, uint6
 }
 
 int cb_views_begin(struct cb_views *views) {
-    return cb_db_begin(views->db, true, &views->txn);
+    int rc = cb_db_begin(views->db, true, &views->txn);
+    for (unsigned i = 0; rc == 0 && i < CB_TABLE_COUNT; i++) {
+        rc = cb_db_pages(views->txn, views->tables[i], &views->pages[i]);
+        if (rc != 0) {
+            cb_db_abort(&views->txn);
+        }
+    }
+    return rc;
 }
 
 uint64_t cb_views_room_bytes(const struct cb_views *views) {
@@ -251,7 +261,13 @@ void cb_views_abort(struct cb_views *views) {
 }
 
 size_t cb_views_batch_bytes(const struct cb_views *views) {
-    return cb_cache_bytes(views->cache);
+    uint64_t pages = 0;
+    for (unsigned i = 0; i < CB_TABLE_COUNT; i++) {
+        const uint64_t rows = cb_cache_rows(views->cache, i);
+        const uint64_t most = views->pages[i] + rows / NEW_ROWS_A_PAGE;
+        pages += rows < most ? rows : most;
+    }
+    return cb_cache_bytes(views->cache) + (size_t)pages * PAGE_BYTES;
 }
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,

@@ -121,7 +121,8 @@ struct cb_dim_memo *cb_views_dims(struct cb_views *views);
  * changes anew, and those of the commit before it are not free yet: so what two batches may change
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */
 uint64_t cb_views_room_bytes(const struct cb_views *views);
-/* Memory that the batch holds. */
+/* Memory that the batch holds, and that its commit will take of LMDB: a page for each row, unless
+ * its table has fewer. */
 size_t cb_views_batch_bytes(const struct cb_views *views);
 /* Writes what changed, and the position, in one transaction. After an error nothing of the batch is
  * there. */

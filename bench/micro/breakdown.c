@@ -13,7 +13,7 @@
 #include "store/snapshot.h"
 #include "store/sweep_tails.h"
 
-enum { FRAME_BYTES = 64 * 1024, DAYS = 30, ASKS = 200, COMMIT_BYTES = 20 * 1024 * 1024 };
+enum { FRAME_BYTES = 64 * 1024, DAYS = 30, ASKS = 200, COMMIT_BYTES = 192 * 1024 * 1024 };
 
 #define MAP_BYTES (UINT64_C(32) << 30)
 #define DAY_MS INT64_C(86400000)

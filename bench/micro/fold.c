@@ -10,7 +10,7 @@
 #include "proto/control.h"
 #include "store/fold.h"
 
-enum { FRAME_BYTES = 64 * 1024, COMMIT_EVENTS = 200 * 1000, COMMIT_BYTES = 20 * 1024 * 1024 };
+enum { FRAME_BYTES = 64 * 1024, COMMIT_EVENTS = 200 * 1000, COMMIT_BYTES = 192 * 1024 * 1024 };
 
 #define MAP_BYTES (UINT64_C(32) << 30)
 

@@ -36,13 +36,18 @@ static int number_less(struct cb_fold_ctx *ctx, struct cb_str text, uint32_t *nu
     return rc;
 }
 
-static int number_pair(struct cb_fold_ctx *ctx, struct cb_dim_pair *pair, unsigned kind,
-                       struct cb_str text) {
-    int rc = cb_values_number(ctx, kind, text, CB_VALUES_DAY_MAX, &pair->number);
-    const bool in = pair->number != CB_VALUE_OTHER;
+static int find_number(struct cb_fold_ctx *ctx, struct cb_dim_pair *pair, unsigned kind,
+                       struct cb_str text, uint32_t *number) {
+    *number = pair->number;
+    if (*number != CB_VALUE_OTHER) {
+        return 0;
+    }
+    int rc = cb_values_number(ctx, kind, text, CB_VALUES_DAY_MAX, number);
     /* What found no room is asked for again: it finds some once the day's rows went (retention). */
-    pair->known = rc == 0 && in;
-    return rc == 0 && !in && kind == CB_VALUES_PROFILE ? number_less(ctx, text, &pair->number) : rc;
+    pair->number = rc == 0 ? *number : CB_VALUE_OTHER;
+    return rc == 0 && *number == CB_VALUE_OTHER && kind == CB_VALUES_PROFILE
+               ? number_less(ctx, text, number)
+               : rc;
 }
 
 /* ---- events ---- */
@@ -51,22 +56,21 @@ static int count(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text) {
     struct cb_dim_memo *memo = cb_views_dims(ctx->views);
     struct cb_dim_pair *pair;
     struct cb_dim_tail *tail;
+    uint32_t number;
     bool full;
     if (text.len == 0) {
         return 0;
     }
     text = cb_text_cut(text, CB_VALUE_TEXT_MAX);
     int rc = cb_dim_memo_pair(memo, ctx->site, ctx->day.number, kind, text, &pair);
-    if (rc == 0 && !pair->known) {
-        rc = number_pair(ctx, pair, kind, text);
-    }
+    rc = rc == 0 ? find_number(ctx, pair, kind, text, &number) : rc;
     if (rc == 0) {
         rc = cb_dim_memo_tail(memo, ctx->views, ctx->site, ctx->day.number, kind, &tail);
     }
     if (rc != 0) {
         return rc;
     }
-    const struct cb_dim_event event = {pair->number, ctx->name_id,
+    const struct cb_dim_event event = {number, ctx->name_id,
                                        ctx->envelope->has_visitor ? ctx->ordinal : CB_DIM_NOBODY};
     rc = cb_dim_tail_add(ctx->views, tail, &event, &full);
     return rc == 0 && full ? cb_dim_settle(ctx->views, tail) : rc;
@@ -84,6 +88,13 @@ static int count_profile(struct cb_fold_ctx *ctx) {
         memcpy(profile + CB_PROFILE_COUNTRY, envelope->country, 2);
     }
     return count(ctx, CB_VALUES_PROFILE, (struct cb_str){profile, sizeof(profile)});
+}
+
+void cb_dimensions_ahead(struct cb_fold_ctx *ctx) {
+    if (ctx->event->page.len > 0 && !ctx->envelope->bot) {
+        cb_dim_memo_ahead(cb_views_dims(ctx->views), ctx->site, ctx->day.number, CB_VALUES_PAGE,
+                          cb_text_cut(ctx->event->page, CB_VALUE_TEXT_MAX));
+    }
 }
 
 static int on_event(struct cb_fold_ctx *ctx) {

@@ -75,6 +75,11 @@ CB_MUST_USE int cb_visits_change(struct cb_views *views, uint32_t site,
                                  const struct cb_visit *before, const struct cb_visit *after,
                                  bool more);
 
+/* dimensions: what the event at hand will need is fetched into the cache of the processor
+ * meanwhile.
+ */
+void cb_dimensions_ahead(struct cb_fold_ctx *ctx);
+
 /* triggers: the number of a trigger by the props of its event; CB_TRIGGER_OTHER where they have
  * neither id nor name, and past CB_TRIGGERS_MAX. */
 CB_MUST_USE int cb_triggers_number(struct cb_views *views, uint32_t site, struct cb_str props,

@@ -3,7 +3,6 @@
  * additions; and rows that were spoiled. */
 #include "tests/store/rig.h"
 
-#include "store/dim_chunk.h"
 #include "store/dim_set.h"
 #include "store/rows.h"
 #include "tests/proto/guard.h"
@@ -11,7 +10,7 @@
 enum {
     SITE = 7,
     DAY = -3,
-    PER_CHUNK = 1 << CB_ORDINAL_SET_BITS,
+    PER_CHUNK = CB_DIM_SET_CHUNK_ORDINALS,
     /* Ordinals as places in an array: two chunks from 0 on, and one on each side of 2^24. */
     BEGINNING = 2 * PER_CHUNK,
     PLACES = 4 * PER_CHUNK,
@@ -20,7 +19,6 @@ enum {
     WORDS = VISITORS / 64,
     SET_PART_AT = 17,
     KEY_BYTES = 21,
-    OWN = 1000, /* id of a name without a bit */
 };
 
 static uint64_t seed;
@@ -76,24 +74,23 @@ static void commit(struct rig *rig) {
 
 struct reading {
     uint8_t name;
-    bool dense;
+    bool dense; /* a chunk is bitmaps */
 };
 
 static bool or_row(void *user, struct cb_str key, struct cb_str value) {
     struct reading *reading = user;
-    bool dense;
+    const uint32_t part = cb_be32_get((const uint8_t *)key.p + SET_PART_AT);
     assert_int_equal(key.len, KEY_BYTES);
-    assert_int_equal(cb_dim_set_or(value, cb_be32_get((const uint8_t *)key.p + SET_PART_AT),
-                                   reading->name, VISITORS, got, &dense),
-                     0);
-    reading->dense |= dense;
+    assert_int_equal(cb_dim_set_or(value, part, reading->name, VISITORS, got), 0);
+    reading->dense |= part & CB_ORDINAL_CHUNKS && value.len == CB_DIM_SET_PLANES_BYTES;
     return true;
 }
 
-static bool read_set(struct rig *rig, uint32_t value, uint32_t name_id, uint8_t name) {
+static bool read_set(struct rig *rig, uint32_t value, uint8_t name) {
     struct reading reading = {name, false};
     struct cb_snapshot *snapshot;
-    struct cb_key prefix = cb_key_dimension_set(SITE, DAY, CB_VALUES_PAGE, name_id, value, 0);
+    struct cb_key prefix =
+        cb_key_dimension_set(SITE, DAY, CB_VALUES_PAGE, CB_NAME_ID_ALL, value, 0);
     prefix.len = SET_PART_AT;
     assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
     assert_int_equal(cb_snapshot_scan(snapshot, CB_TABLE_DIMENSION_SETS, &prefix, or_row, &reading),
@@ -102,7 +99,7 @@ static bool read_set(struct rig *rig, uint32_t value, uint32_t name_id, uint8_t 
     return reading.dense;
 }
 
-/* Of each name, and of all. *dense: chunks are bitmaps. */
+/* Of each name, and of all. *dense: some chunk is bitmaps. */
 static void assert_set(struct rig *rig, uint32_t value, bool *dense) {
     for (unsigned nth = 0; nth <= CB_DIM_NAMES; nth++) {
         const uint8_t name = (uint8_t)(nth < CB_DIM_NAMES ? 1u << nth : 0);
@@ -113,10 +110,7 @@ static void assert_set(struct rig *rig, uint32_t value, bool *dense) {
                 want[ordinal_of(place) / 64] |= UINT64_C(1) << ordinal_of(place) % 64;
             }
         }
-        *dense = read_set(rig, value, CB_NAME_ID_ALL, name);
-        if (*dense && name) {
-            read_set(rig, value, CB_NAME_ID_FIRST + nth, 0);
-        }
+        *dense = read_set(rig, value, name);
         assert_memory_equal(got, want, sizeof(got));
     }
 }
@@ -190,49 +184,34 @@ static void test_lists_chunks_and_bitmaps(void **state) {
     struct rig *rig = *state;
     const struct cb_dim_set all = set_of(1);
     const uint32_t chunk = CB_ORDINAL_CHUNKS | 2;
-    struct cb_dim_set named = all;
+    enum { HALF = CB_DIM_SET_LIST_MAX / 2 };
     begin(rig);
-    add_run(rig, &all, CB_ORDINAL_LIST_FROM, 1, 1);
-    add_run(rig, &all, 2 * PER_CHUNK, CB_DIM_SET_LIST_MAX - 1, 1);
+    add_run(rig, &all, CB_DIM_SET_LIST_FROM, 1, 1);
+    add_run(rig, &all, 2 * PER_CHUNK, HALF, 1);
+    add_run(rig, &all, 3 * PER_CHUNK, HALF - 1, 1);
     assert_int_equal(row_bytes(rig, &all, 0), CB_DIM_SET_LIST_ENTRY_BYTES * CB_DIM_SET_LIST_MAX);
     assert_int_equal(row_bytes(rig, &all, chunk), 0);
     add_run(rig, &all, 2 * PER_CHUNK + 7, 1, 4); /* who is there finds room */
     assert_int_equal(row_bytes(rig, &all, chunk), 0);
-    add_run(rig, &all, 3 * PER_CHUNK, 1, 1);
+    add_run(rig, &all, 4 * PER_CHUNK, 1, 1);
     assert_int_equal(row_bytes(rig, &all, 0), CB_ORDINAL_LIST_MOVED_BYTES);
-    assert_int_equal(row_bytes(rig, &all, chunk),
-                     CB_DIM_SET_CHUNK_ENTRY_BYTES * (CB_DIM_SET_LIST_MAX - 1));
+    assert_int_equal(row_bytes(rig, &all, chunk), CB_DIM_SET_CHUNK_ENTRY_BYTES * HALF);
     assert_int_equal(row_bytes(rig, &all, chunk - 1), CB_DIM_SET_CHUNK_ENTRY_BYTES);
-    assert_int_equal(row_bytes(rig, &all, chunk + 1), CB_DIM_SET_CHUNK_ENTRY_BYTES);
+    assert_int_equal(row_bytes(rig, &all, chunk + 1), CB_DIM_SET_CHUNK_ENTRY_BYTES * (HALF - 1));
+    assert_int_equal(row_bytes(rig, &all, chunk + 2), CB_DIM_SET_CHUNK_ENTRY_BYTES);
     /* Those of another list stay there, the first ones are in a chunk from the beginning. */
     add_run(rig, &all, LISTS_END, 2, 1);
-    add_run(rig, &all, CB_ORDINAL_LIST_FROM - 1, 1, 1);
+    add_run(rig, &all, CB_DIM_SET_LIST_FROM - 1, 1, 1);
     assert_int_equal(row_bytes(rig, &all, 1), 2 * CB_DIM_SET_LIST_ENTRY_BYTES);
     assert_int_equal(row_bytes(rig, &all, CB_ORDINAL_CHUNKS), CB_DIM_SET_CHUNK_ENTRY_BYTES);
-    /* A bitmap has its names in sets of their own. */
-    const size_t more = CB_DIM_SET_CHUNK_MAX - CB_DIM_SET_LIST_MAX + 1;
-    add_run(rig, &all, 2 * PER_CHUNK + 1000, more, 2);
+    /* Bitmaps as soon as they are shorter. */
+    add_run(rig, &all, 2 * PER_CHUNK + 500, CB_DIM_SET_CHUNK_MAX - HALF, 2);
     assert_int_equal(row_bytes(rig, &all, chunk),
                      CB_DIM_SET_CHUNK_ENTRY_BYTES * CB_DIM_SET_CHUNK_MAX);
-    add_run(rig, &all, 2 * PER_CHUNK + 8000, 1, 2);
-    assert_int_equal(row_bytes(rig, &all, chunk), CB_ORDINAL_SET_BYTES);
-    const size_t counts[] = {CB_DIM_SET_LIST_MAX - 1, more + 1, 1, 0};
-    for (unsigned i = 0; i < 4; i++) {
-        named.name_id = CB_NAME_ID_FIRST + i;
-        assert_int_equal(row_bytes(rig, &named, chunk), CB_DIM_SET_CHUNK_ENTRY_BYTES * counts[i]);
-        assert_int_equal(row_bytes(rig, &named, chunk + 1), 0);
-    }
-    named.name_id = CB_NAME_ID_FIRST;
-    add_run(rig, &all, 2 * PER_CHUNK + 2000, more + 1, 1);
-    assert_int_equal(row_bytes(rig, &named, chunk), CB_ORDINAL_SET_BYTES);
-    /* A set of one name has none. */
-    named.name_id = OWN;
-    add_run(rig, &named, 0, CB_DIM_SET_CHUNK_MAX + 1, 0);
-    assert_int_equal(row_bytes(rig, &named, CB_ORDINAL_CHUNKS), CB_ORDINAL_SET_BYTES);
-    for (unsigned i = 0; i < CB_DIM_NAMES; i++) {
-        named.name_id = CB_NAME_ID_FIRST + i;
-        assert_int_equal(row_bytes(rig, &named, CB_ORDINAL_CHUNKS), 0);
-    }
+    add_run(rig, &all, 3 * PER_CHUNK - 1, 1, 2);
+    assert_int_equal(row_bytes(rig, &all, chunk), CB_DIM_SET_PLANES_BYTES);
+    assert_true(CB_DIM_SET_CHUNK_ENTRY_BYTES * (CB_DIM_SET_CHUNK_MAX + 1) >=
+                CB_DIM_SET_PLANES_BYTES);
     cb_views_abort(rig->views);
 }
 
@@ -353,12 +332,11 @@ static int or_alone(const void *bytes, size_t len, uint32_t part, uint8_t name,
                     uint32_t n_visitors) {
     uint8_t *copy = malloc(len + !len);
     uint64_t *words = calloc((n_visitors + 63) / 64, sizeof(*words));
-    bool dense;
     assert_non_null(copy);
     assert_non_null(words);
     memcpy(copy, bytes, len);
-    const int rc = cb_dim_set_or((struct cb_str){(const char *)copy, len}, part, name, n_visitors,
-                                 words, &dense);
+    const int rc =
+        cb_dim_set_or((struct cb_str){(const char *)copy, len}, part, name, n_visitors, words);
     assert_true(rc == 0 || rc == CB_ECORRUPT);
     free(words);
     free(copy);
@@ -404,7 +382,7 @@ static void test_spoiled_rows_are_refused(void **state) {
                           len / CB_DIM_SET_LIST_ENTRY_BYTES <= CB_DIM_SET_LIST_MAX;
         const bool chunk = (len % CB_DIM_SET_CHUNK_ENTRY_BYTES == 0 &&
                             len / CB_DIM_SET_CHUNK_ENTRY_BYTES <= CB_DIM_SET_CHUNK_MAX) ||
-                           len == CB_ORDINAL_SET_BYTES;
+                           len == CB_DIM_SET_PLANES_BYTES;
         memset(bytes, 0, sizeof(bytes));
         for (size_t i = 0; i < len / CB_DIM_SET_LIST_ENTRY_BYTES; i++) {
             cb_be32_put(bytes + CB_DIM_SET_LIST_ENTRY_BYTES * i, (uint32_t)(PER_CHUNK + i) << 8);
@@ -482,14 +460,14 @@ static void test_spoiled_rows_are_refused(void **state) {
     assert_int_equal(or_alone(bytes, CB_DIM_SET_LIST_ENTRY_BYTES, 0, 0, PER_CHUNK + 6),
                      CB_ECORRUPT);
     memset(bytes, 0xff, sizeof(bytes));
-    assert_int_equal(or_alone(bytes, CB_ORDINAL_SET_BYTES, part, 0, 2 * PER_CHUNK), 0);
-    assert_int_equal(or_alone(bytes, CB_ORDINAL_SET_BYTES, part, 0, 2 * PER_CHUNK - 64),
+    assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, 0, 2 * PER_CHUNK), 0);
+    assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, 0, 2 * PER_CHUNK - 64),
                      CB_ECORRUPT);
     for (unsigned name = 0; name < 2; name++) {
-        assert_int_equal(or_alone(bytes, CB_ORDINAL_SET_BYTES, part, (uint8_t)name, PER_CHUNK),
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, (uint8_t)name, PER_CHUNK),
                          CB_ECORRUPT);
         assert_int_equal(
-            or_alone(bytes, CB_ORDINAL_SET_BYTES, UINT32_MAX, (uint8_t)name, PER_CHUNK),
+            or_alone(bytes, CB_DIM_SET_PLANES_BYTES, UINT32_MAX, (uint8_t)name, PER_CHUNK),
             CB_ECORRUPT);
     }
     put_entries(bytes, 1, 6);
@@ -510,7 +488,7 @@ static void test_spoiled_rows_are_refused(void **state) {
         or_alone(bytes, len, any, (uint8_t)random_below(3), 1 + random_below(4 * PER_CHUNK));
         if (len > 0) {
             add_to(rig, &set, any, bytes, len,
-                   any & CB_ORDINAL_CHUNKS ? (any & 0x7ff) << CB_ORDINAL_SET_BITS
+                   any & CB_ORDINAL_CHUNKS ? (any & 0x3fff) << CB_DIM_SET_CHUNK_BITS
                                            : (any & 3) << CB_ORDINAL_LIST_BITS | ORDINAL);
         }
     }
