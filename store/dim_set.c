@@ -10,40 +10,54 @@ static int find_row(struct cb_views *views, const struct cb_dim_set *set, uint32
     return cb_views_row(views, CB_TABLE_DIMENSION_SETS, &key, row);
 }
 
-static uint32_t chunk_of(uint32_t ordinal) {
-    return ordinal >> CB_DIM_SET_CHUNK_BITS;
+/* What a part is by its number: of the list, chunks and pieces of a set. */
+struct level {
+    uint32_t flag;
+    unsigned bits; /* of ordinals within a part */
+    size_t entry_bytes, max;
+};
+
+static const struct level list_level = {0, CB_ORDINAL_LIST_BITS, CB_DIM_SET_LIST_ENTRY_BYTES,
+                                        CB_DIM_SET_LIST_MAX};
+static const struct level chunk_level = {CB_DIM_SET_CHUNKS, CB_DIM_SET_CHUNK_BITS,
+                                         CB_DIM_SET_CHUNK_ENTRY_BYTES, CB_DIM_SET_CHUNK_MAX};
+static const struct level piece_level = {CB_DIM_SET_PIECES, CB_DIM_SET_PIECE_BITS,
+                                         CB_DIM_SET_CHUNK_ENTRY_BYTES, CB_DIM_SET_PIECE_MAX};
+
+static const struct level *level_of(uint32_t part) {
+    return !(part & CB_DIM_SET_CHUNKS)                       ? &list_level
+           : (part & CB_DIM_SET_PIECES) == CB_DIM_SET_PIECES ? &piece_level
+                                                             : &chunk_level;
 }
 
-static uint16_t offset_of(uint32_t ordinal) {
-    return (uint16_t)(ordinal % CB_DIM_SET_CHUNK_ORDINALS);
+static uint32_t part_of(const struct level *level, uint32_t ordinal) {
+    return level->flag | ordinal >> level->bits;
 }
 
 /* ---- a row as members ---- */
 
 /* How many entries a list has. */
-static int count_entries(struct cb_str row, bool chunk, size_t *n) {
-    const size_t bytes = chunk ? CB_DIM_SET_CHUNK_ENTRY_BYTES : CB_DIM_SET_LIST_ENTRY_BYTES;
-    *n = row.len / bytes;
-    return row.len % bytes == 0 && *n <= (chunk ? CB_DIM_SET_CHUNK_MAX : CB_DIM_SET_LIST_MAX)
-               ? 0
-               : CB_ECORRUPT;
+static int count_entries(struct cb_str row, uint32_t part, size_t *n) {
+    const struct level *level = level_of(part);
+    *n = row.len / level->entry_bytes;
+    return row.len % level->entry_bytes == 0 && *n <= level->max ? 0 : CB_ECORRUPT;
 }
 
 static struct cb_dim_member entry(const uint8_t *p, uint32_t part, size_t i) {
-    if (part & CB_ORDINAL_CHUNKS) {
-        p += CB_DIM_SET_CHUNK_ENTRY_BYTES * i;
-        return (struct cb_dim_member){(part << CB_DIM_SET_CHUNK_BITS) + cb_be16_get(p), p[2]};
+    const struct level *level = level_of(part);
+    const uint32_t first = (part & ~level->flag) << level->bits;
+    p += level->entry_bytes * i;
+    if (level != &list_level) {
+        return (struct cb_dim_member){first + cb_be16_get(p), p[2]};
     }
-    p += CB_DIM_SET_LIST_ENTRY_BYTES * i;
     const uint32_t word = cb_be32_get(p);
-    return (struct cb_dim_member){part << CB_ORDINAL_LIST_BITS | word >> 8, (uint8_t)word};
+    return (struct cb_dim_member){first | word >> 8, (uint8_t)word};
 }
 
 /* Whether a member may stand there behind another one, or NULL: so a part has no more members than
  * it has ordinals. */
 static bool follows(uint32_t part, const struct cb_dim_member *before, uint32_t ordinal) {
-    return (!before || before->ordinal < ordinal) &&
-           (!(part & CB_ORDINAL_CHUNKS) || chunk_of(ordinal) == (part & ~CB_ORDINAL_CHUNKS));
+    return (!before || before->ordinal < ordinal) && part_of(level_of(part), ordinal) == part;
 }
 
 /* The n entries of a list, at most max. */
@@ -62,13 +76,14 @@ static int read_entries(const uint8_t *list, uint32_t part, size_t n, struct cb_
 }
 
 static size_t put_entry(uint8_t *p, uint32_t part, struct cb_dim_member member) {
-    if (part & CB_ORDINAL_CHUNKS) {
-        cb_be16_put(p, offset_of(member.ordinal));
+    const struct level *level = level_of(part);
+    if (level != &list_level) {
+        cb_be16_put(p, (uint16_t)(member.ordinal & ((1u << level->bits) - 1)));
         p[2] = member.names;
-        return CB_DIM_SET_CHUNK_ENTRY_BYTES;
+    } else {
+        cb_be32_put(p, member.ordinal << 8 | member.names);
     }
-    cb_be32_put(p, member.ordinal << 8 | member.names);
-    return CB_DIM_SET_LIST_ENTRY_BYTES;
+    return level->entry_bytes;
 }
 
 /* The first entry from i on that is not below an ordinal. */
@@ -89,8 +104,7 @@ static size_t find_entry(const uint8_t *list, size_t n, uint32_t part, size_t i,
  * Returns the bytes. *changed: they are more than the row's. */
 static size_t merge(const struct cb_row *row, size_t there, uint32_t part,
                     const struct cb_dim_member *members, size_t n, uint8_t *out, bool *changed) {
-    const size_t bytes =
-        part & CB_ORDINAL_CHUNKS ? CB_DIM_SET_CHUNK_ENTRY_BYTES : CB_DIM_SET_LIST_ENTRY_BYTES;
+    const size_t bytes = level_of(part)->entry_bytes;
     size_t i = 0, len = 0;
     *changed = false;
     for (size_t k = 0; k <= n; k++) {
@@ -119,17 +133,16 @@ static size_t merge(const struct cb_row *row, size_t there, uint32_t part,
 static int add_to_entries(struct cb_views *views, struct cb_row *row, uint32_t part,
                           const struct cb_dim_member *members, size_t n,
                           struct cb_dim_set_scratch *scratch, size_t *n_all) {
-    const bool chunk = part & CB_ORDINAL_CHUNKS;
-    const size_t bytes = chunk ? CB_DIM_SET_CHUNK_ENTRY_BYTES : CB_DIM_SET_LIST_ENTRY_BYTES;
+    const struct level *level = level_of(part);
     size_t there;
     bool changed;
-    int rc = count_entries((struct cb_str){(const char *)row->data, row->len}, chunk, &there);
+    int rc = count_entries((struct cb_str){(const char *)row->data, row->len}, part, &there);
     if (rc != 0 || n > CB_DIM_TAIL_EVENTS + CB_DIM_SET_LIST_MAX) {
         return CB_ECORRUPT;
     }
     const size_t len = merge(row, there, part, members, n, scratch->entries, &changed);
-    *n_all = len / bytes;
-    if (!changed || *n_all > (size_t)(chunk ? CB_DIM_SET_CHUNK_MAX : CB_DIM_SET_LIST_MAX)) {
+    *n_all = len / level->entry_bytes;
+    if (!changed || *n_all > level->max) {
         return 0;
     }
     rc = cb_row_resize(views, row, len);
@@ -139,9 +152,9 @@ static int add_to_entries(struct cb_views *views, struct cb_row *row, uint32_t p
     return rc;
 }
 
-/* ---- chunks ---- */
+/* ---- parts ---- */
 
-static void set_bit(struct cb_row *row, unsigned plane, uint16_t offset) {
+static void set_bit(struct cb_row *row, unsigned plane, unsigned offset) {
     uint8_t *byte = row->data + plane * CB_DIM_SET_PLANE_BYTES + offset / 8;
     const uint8_t bit = (uint8_t)(1u << offset % 8);
     if (!(*byte & bit)) {
@@ -150,10 +163,10 @@ static void set_bit(struct cb_row *row, unsigned plane, uint16_t offset) {
     }
 }
 
-/* Members into a chunk that is bitmaps. */
+/* Members into a piece that is bitmaps. */
 static void add_to_planes(struct cb_row *row, const struct cb_dim_member *members, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        const uint16_t offset = offset_of(members[i].ordinal);
+        const unsigned offset = members[i].ordinal % CB_DIM_SET_PIECE_ORDINALS;
         set_bit(row, 0, offset);
         for (unsigned names = members[i].names; names != 0; names &= names - 1) {
             set_bit(row, 1 + (unsigned)__builtin_ctz(names), offset);
@@ -161,11 +174,11 @@ static void add_to_planes(struct cb_row *row, const struct cb_dim_member *member
     }
 }
 
-/* A chunk's list becomes bitmaps of the n entries that it would have. */
+/* A piece's list becomes bitmaps of the n entries that it would have. */
 static int make_planes(struct cb_views *views, struct cb_row *row, uint32_t part, size_t n,
                        struct cb_dim_set_scratch *scratch) {
-    struct cb_dim_member members[CB_DIM_SET_CHUNK_ORDINALS];
-    int rc = read_entries(scratch->entries, part, n, members, CB_DIM_SET_CHUNK_ORDINALS);
+    struct cb_dim_member members[CB_DIM_SET_PIECE_ORDINALS];
+    int rc = read_entries(scratch->entries, part, n, members, CB_DIM_SET_PIECE_ORDINALS);
     rc = rc == 0 ? cb_row_resize(views, row, 0) : rc;
     rc = rc == 0 ? cb_row_resize(views, row, CB_DIM_SET_PLANES_BYTES) : rc;
     if (rc == 0) {
@@ -174,64 +187,73 @@ static int make_planes(struct cb_views *views, struct cb_row *row, uint32_t part
     return rc;
 }
 
-/* Members of one chunk. */
-static int add_to_chunk(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
+static int add_to_piece(struct cb_views *views, struct cb_row *row, uint32_t part,
                         const struct cb_dim_member *members, size_t n,
                         struct cb_dim_set_scratch *scratch) {
-    struct cb_row *row;
     size_t n_all;
-    int rc = find_row(views, set, part, &row);
-    if (rc == 0 && row->len == CB_DIM_SET_PLANES_BYTES) {
+    if (row->len == CB_DIM_SET_PLANES_BYTES) {
         add_to_planes(row, members, n);
         return 0;
     }
-    rc = rc == 0 ? add_to_entries(views, row, part, members, n, scratch, &n_all) : rc;
-    return rc == 0 && n_all > CB_DIM_SET_CHUNK_MAX ? make_planes(views, row, part, n_all, scratch)
+    int rc = add_to_entries(views, row, part, members, n, scratch, &n_all);
+    return rc == 0 && n_all > CB_DIM_SET_PIECE_MAX ? make_planes(views, row, part, n_all, scratch)
                                                    : rc;
 }
 
-static int add_to_chunks(struct cb_views *views, const struct cb_dim_set *set,
-                         const struct cb_dim_member *members, size_t n,
-                         struct cb_dim_set_scratch *scratch) {
-    int rc = 0;
-    for (size_t i = 0, more; rc == 0 && i < n; i += more) {
-        const uint32_t chunk = chunk_of(members[i].ordinal);
-        for (more = 1; i + more < n && chunk_of(members[i + more].ordinal) == chunk;) {
-            more++;
-        }
-        rc = add_to_chunk(views, set, chunk | CB_ORDINAL_CHUNKS, members + i, more, scratch);
-    }
-    return rc;
-}
+static int add_by_part(struct cb_views *views, const struct cb_dim_set *set,
+                       const struct level *level, const struct cb_dim_member *members, size_t n,
+                       struct cb_dim_set_scratch *scratch);
 
-/* ---- lists ---- */
-
-/* The n entries that a list would have go into chunks. */
-static int move_list(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
-                     struct cb_row *row, size_t n, struct cb_dim_set_scratch *scratch) {
-    int rc = read_entries(scratch->entries, part, n, scratch->list,
-                          sizeof(scratch->list) / sizeof(*scratch->list));
+/* The n entries that a list or chunk would have go into what is below it. */
+static int move_entries(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
+                        struct cb_row *row, size_t n, struct cb_dim_set_scratch *scratch) {
+    const bool list = level_of(part) == &list_level;
+    struct cb_dim_member *members = list ? scratch->list : scratch->chunk;
+    const size_t max =
+        list ? sizeof(scratch->list) / sizeof(*members) : sizeof(scratch->chunk) / sizeof(*members);
+    int rc = read_entries(scratch->entries, part, n, members, max);
     rc = rc == 0 ? cb_row_resize(views, row, CB_ORDINAL_LIST_MOVED_BYTES) : rc;
     if (rc == 0) {
         row->data[0] = 0;
-        rc = add_to_chunks(views, set, scratch->list, n, scratch);
+        rc = add_by_part(views, set, list ? &chunk_level : &piece_level, members, n, scratch);
     }
     return rc;
 }
 
-/* Members of one list, none of whom belongs into chunks from the beginning. */
-static int add_to_list(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
+/* Members of one part. */
+static int add_to_part(struct cb_views *views, const struct cb_dim_set *set, uint32_t part,
                        const struct cb_dim_member *members, size_t n,
                        struct cb_dim_set_scratch *scratch) {
+    const struct level *level = level_of(part);
     struct cb_row *row;
     size_t n_all;
     int rc = find_row(views, set, part, &row);
-    if (rc == 0 && cb_ordinal_list_moved(row)) {
-        return add_to_chunks(views, set, members, n, scratch);
+    if (rc != 0) {
+        return rc;
     }
-    rc = rc == 0 ? add_to_entries(views, row, part, members, n, scratch, &n_all) : rc;
-    return rc == 0 && n_all > CB_DIM_SET_LIST_MAX ? move_list(views, set, part, row, n_all, scratch)
-                                                  : rc;
+    if (level == &piece_level) {
+        return add_to_piece(views, row, part, members, n, scratch);
+    }
+    if (cb_ordinal_list_moved(row)) {
+        return add_by_part(views, set, level == &list_level ? &chunk_level : &piece_level, members,
+                           n, scratch);
+    }
+    rc = add_to_entries(views, row, part, members, n, scratch, &n_all);
+    return rc == 0 && n_all > level->max ? move_entries(views, set, part, row, n_all, scratch) : rc;
+}
+
+static int add_by_part(struct cb_views *views, const struct cb_dim_set *set,
+                       const struct level *level, const struct cb_dim_member *members, size_t n,
+                       struct cb_dim_set_scratch *scratch) {
+    int rc = 0;
+    for (size_t i = 0, more; rc == 0 && i < n; i += more) {
+        const uint32_t part = part_of(level, members[i].ordinal);
+        for (more = 1; i + more < n && part_of(level, members[i + more].ordinal) == part;) {
+            more++;
+        }
+        rc = add_to_part(views, set, part, members + i, more, scratch);
+    }
+    return rc;
 }
 
 int cb_dim_set_add(struct cb_views *views, const struct cb_dim_set *set,
@@ -241,21 +263,14 @@ int cb_dim_set_add(struct cb_views *views, const struct cb_dim_set *set,
     while (i < n && members[i].ordinal < CB_DIM_SET_LIST_FROM) {
         i++;
     }
-    int rc = i > 0 ? add_to_chunks(views, set, members, i, scratch) : 0;
-    for (size_t more; rc == 0 && i < n; i += more) {
-        const uint32_t part = members[i].ordinal >> CB_ORDINAL_LIST_BITS;
-        for (more = 1; i + more < n && members[i + more].ordinal >> CB_ORDINAL_LIST_BITS == part;) {
-            more++;
-        }
-        rc = add_to_list(views, set, part, members + i, more, scratch);
-    }
-    return rc;
+    int rc = add_by_part(views, set, &chunk_level, members, i, scratch);
+    return rc == 0 ? add_by_part(views, set, &list_level, members + i, n - i, scratch) : rc;
 }
 
 /* ---- reading ---- */
 
-static int or_plane(const uint8_t *p, uint32_t chunk, uint32_t n_visitors, uint64_t *words) {
-    const uint64_t at = (uint64_t)chunk * (CB_DIM_SET_CHUNK_ORDINALS / 64);
+static int or_plane(const uint8_t *p, uint32_t piece, uint32_t n_visitors, uint64_t *words) {
+    const uint64_t at = (uint64_t)piece * (CB_DIM_SET_PIECE_ORDINALS / 64);
     const uint64_t n_words = ((uint64_t)n_visitors + 63) / 64;
     if (at >= n_words) {
         return CB_ECORRUPT;
@@ -272,31 +287,55 @@ static int or_plane(const uint8_t *p, uint32_t chunk, uint32_t n_visitors, uint6
     return 0;
 }
 
-int cb_dim_set_or(struct cb_str row, uint32_t part, uint8_t name, uint32_t n_visitors,
-                  uint64_t *words) {
-    const bool chunk = part & CB_ORDINAL_CHUNKS;
-    const uint8_t *p = (const uint8_t *)row.p;
-    size_t n;
-    if (chunk && row.len == CB_DIM_SET_PLANES_BYTES) {
-        const unsigned plane = name ? 1 + (unsigned)__builtin_ctz(name) : 0;
-        return or_plane(p + (size_t)plane * CB_DIM_SET_PLANE_BYTES, part & ~CB_ORDINAL_CHUNKS,
-                        n_visitors, words);
-    }
-    if (!chunk && row.len == CB_ORDINAL_LIST_MOVED_BYTES) {
-        return 0;
-    }
-    int rc = count_entries(row, chunk, &n);
-    struct cb_dim_member before;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct cb_dim_member member = entry(p, part, i);
-        if (member.ordinal >= n_visitors ||
-            !follows(part, i > 0 ? &before : NULL, member.ordinal)) {
+/* Offsets ascend and are of the part; reports over many days spend their time here. */
+static int or_offsets(const uint8_t *p, size_t n, const struct level *level, uint32_t part,
+                      uint8_t name, uint32_t n_visitors, uint64_t *words) {
+    const uint32_t first = (part & ~level->flag) << level->bits;
+    uint32_t least = 0;
+    for (size_t i = 0; i < n; i++, p += CB_DIM_SET_CHUNK_ENTRY_BYTES) {
+        const uint32_t offset = cb_be16_get(p), ordinal = first + offset;
+        if (offset < least || offset >> level->bits || ordinal >= n_visitors) {
             return CB_ECORRUPT;
         }
-        before = member;
-        if (!name || member.names & name) {
-            words[member.ordinal / 64] |= UINT64_C(1) << member.ordinal % 64;
-        }
+        least = offset + 1;
+        const uint64_t bit = !name || p[2] & name;
+        words[ordinal / 64] |= bit << ordinal % 64;
     }
-    return rc;
+    return 0;
+}
+
+static int or_ordinals(const uint8_t *p, size_t n, uint32_t part, uint8_t name, uint32_t n_visitors,
+                       uint64_t *words) {
+    uint32_t least = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct cb_dim_member member = entry(p, part, i);
+        if (member.ordinal < least || member.ordinal >= n_visitors) {
+            return CB_ECORRUPT;
+        }
+        least = member.ordinal + 1;
+        const uint64_t bit = !name || member.names & name;
+        words[member.ordinal / 64] |= bit << member.ordinal % 64;
+    }
+    return 0;
+}
+
+int cb_dim_set_or(struct cb_str row, uint32_t part, uint8_t name, uint32_t n_visitors,
+                  uint64_t *words) {
+    const struct level *level = level_of(part);
+    const uint8_t *p = (const uint8_t *)row.p;
+    size_t n;
+    if (level == &piece_level && row.len == CB_DIM_SET_PLANES_BYTES) {
+        const unsigned plane = name ? 1 + (unsigned)__builtin_ctz(name) : 0;
+        return or_plane(p + (size_t)plane * CB_DIM_SET_PLANE_BYTES, part & ~level->flag, n_visitors,
+                        words);
+    }
+    if (level != &piece_level && row.len == CB_ORDINAL_LIST_MOVED_BYTES) {
+        return 0;
+    }
+    int rc = count_entries(row, part, &n);
+    if (rc != 0) {
+        return rc;
+    }
+    return level == &list_level ? or_ordinals(p, n, part, name, n_visitors, words)
+                                : or_offsets(p, n, level, part, name, n_visitors, words);
 }

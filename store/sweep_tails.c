@@ -6,7 +6,7 @@
 
 enum {
     SETTLED_MAX = 512,
-    BATCH_BYTES = 8 * 1024 * 1024,
+    BATCH_BYTES = 64 * 1024 * 1024, /* of a step, with the pages of its commit */
     KIND_AT = 4,
     DAY_AT = 5,
     KEY_BYTES = 10,

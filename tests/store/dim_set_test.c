@@ -10,7 +10,7 @@
 enum {
     SITE = 7,
     DAY = -3,
-    PER_CHUNK = CB_DIM_SET_CHUNK_ORDINALS,
+    PER_CHUNK = 1 << CB_DIM_SET_CHUNK_BITS,
     /* Ordinals as places in an array: two chunks from 0 on, and one on each side of 2^24. */
     BEGINNING = 2 * PER_CHUNK,
     PLACES = 4 * PER_CHUNK,
@@ -82,7 +82,7 @@ static bool or_row(void *user, struct cb_str key, struct cb_str value) {
     const uint32_t part = cb_be32_get((const uint8_t *)key.p + SET_PART_AT);
     assert_int_equal(key.len, KEY_BYTES);
     assert_int_equal(cb_dim_set_or(value, part, reading->name, VISITORS, got), 0);
-    reading->dense |= part & CB_ORDINAL_CHUNKS && value.len == CB_DIM_SET_PLANES_BYTES;
+    reading->dense |= part >= CB_DIM_SET_PIECES && value.len == CB_DIM_SET_PLANES_BYTES;
     return true;
 }
 
@@ -183,35 +183,42 @@ static void add_run(struct rig *rig, const struct cb_dim_set *set, uint32_t firs
 static void test_lists_chunks_and_bitmaps(void **state) {
     struct rig *rig = *state;
     const struct cb_dim_set all = set_of(1);
-    const uint32_t chunk = CB_ORDINAL_CHUNKS | 2;
-    enum { HALF = CB_DIM_SET_LIST_MAX / 2 };
+    const uint32_t chunk = CB_DIM_SET_CHUNKS | 2, piece = CB_DIM_SET_PIECES | 2 * 8;
+    enum { PIECE = CB_DIM_SET_PIECE_ORDINALS, MORE = CB_DIM_SET_CHUNK_MAX - CB_DIM_SET_LIST_MAX };
     begin(rig);
     add_run(rig, &all, CB_DIM_SET_LIST_FROM, 1, 1);
-    add_run(rig, &all, 2 * PER_CHUNK, HALF, 1);
-    add_run(rig, &all, 3 * PER_CHUNK, HALF - 1, 1);
+    add_run(rig, &all, 2 * PER_CHUNK, CB_DIM_SET_LIST_MAX - 1, 1);
     assert_int_equal(row_bytes(rig, &all, 0), CB_DIM_SET_LIST_ENTRY_BYTES * CB_DIM_SET_LIST_MAX);
     assert_int_equal(row_bytes(rig, &all, chunk), 0);
     add_run(rig, &all, 2 * PER_CHUNK + 7, 1, 4); /* who is there finds room */
     assert_int_equal(row_bytes(rig, &all, chunk), 0);
-    add_run(rig, &all, 4 * PER_CHUNK, 1, 1);
+    add_run(rig, &all, 3 * PER_CHUNK, 1, 1);
     assert_int_equal(row_bytes(rig, &all, 0), CB_ORDINAL_LIST_MOVED_BYTES);
-    assert_int_equal(row_bytes(rig, &all, chunk), CB_DIM_SET_CHUNK_ENTRY_BYTES * HALF);
+    assert_int_equal(row_bytes(rig, &all, chunk),
+                     CB_DIM_SET_CHUNK_ENTRY_BYTES * (CB_DIM_SET_LIST_MAX - 1));
     assert_int_equal(row_bytes(rig, &all, chunk - 1), CB_DIM_SET_CHUNK_ENTRY_BYTES);
-    assert_int_equal(row_bytes(rig, &all, chunk + 1), CB_DIM_SET_CHUNK_ENTRY_BYTES * (HALF - 1));
-    assert_int_equal(row_bytes(rig, &all, chunk + 2), CB_DIM_SET_CHUNK_ENTRY_BYTES);
+    assert_int_equal(row_bytes(rig, &all, chunk + 1), CB_DIM_SET_CHUNK_ENTRY_BYTES);
     /* Those of another list stay there, the first ones are in a chunk from the beginning. */
     add_run(rig, &all, LISTS_END, 2, 1);
     add_run(rig, &all, CB_DIM_SET_LIST_FROM - 1, 1, 1);
     assert_int_equal(row_bytes(rig, &all, 1), 2 * CB_DIM_SET_LIST_ENTRY_BYTES);
-    assert_int_equal(row_bytes(rig, &all, CB_ORDINAL_CHUNKS), CB_DIM_SET_CHUNK_ENTRY_BYTES);
-    /* Bitmaps as soon as they are shorter. */
-    add_run(rig, &all, 2 * PER_CHUNK + 500, CB_DIM_SET_CHUNK_MAX - HALF, 2);
+    assert_int_equal(row_bytes(rig, &all, CB_DIM_SET_CHUNKS), CB_DIM_SET_CHUNK_ENTRY_BYTES);
+    /* A chunk that is full goes into pieces; a piece is bitmaps as soon as they are shorter. */
+    add_run(rig, &all, 2 * PER_CHUNK + 5 * PIECE, MORE + 1, 2);
     assert_int_equal(row_bytes(rig, &all, chunk),
                      CB_DIM_SET_CHUNK_ENTRY_BYTES * CB_DIM_SET_CHUNK_MAX);
+    assert_int_equal(row_bytes(rig, &all, piece), 0);
     add_run(rig, &all, 3 * PER_CHUNK - 1, 1, 2);
-    assert_int_equal(row_bytes(rig, &all, chunk), CB_DIM_SET_PLANES_BYTES);
-    assert_true(CB_DIM_SET_CHUNK_ENTRY_BYTES * (CB_DIM_SET_CHUNK_MAX + 1) >=
-                CB_DIM_SET_PLANES_BYTES);
+    assert_int_equal(row_bytes(rig, &all, chunk), CB_ORDINAL_LIST_MOVED_BYTES);
+    assert_int_equal(row_bytes(rig, &all, piece), CB_DIM_SET_PLANES_BYTES);
+    assert_int_equal(row_bytes(rig, &all, piece + 5), CB_DIM_SET_CHUNK_ENTRY_BYTES * (MORE + 1));
+    assert_int_equal(row_bytes(rig, &all, piece + 7), CB_DIM_SET_CHUNK_ENTRY_BYTES);
+    add_run(rig, &all, 2 * PER_CHUNK + 6 * PIECE, CB_DIM_SET_PIECE_MAX, 1);
+    assert_int_equal(row_bytes(rig, &all, piece + 6),
+                     CB_DIM_SET_CHUNK_ENTRY_BYTES * CB_DIM_SET_PIECE_MAX);
+    add_run(rig, &all, 2 * PER_CHUNK + 7 * PIECE - 1, 1, 1);
+    assert_int_equal(row_bytes(rig, &all, piece + 6), CB_DIM_SET_PLANES_BYTES);
+    assert_int_equal(row_bytes(rig, &all, chunk + 1), CB_DIM_SET_CHUNK_ENTRY_BYTES);
     cb_views_abort(rig->views);
 }
 
@@ -311,7 +318,11 @@ static int add_all_to(struct rig *rig, const struct cb_dim_set *set, uint32_t pa
                       size_t n) {
     begin(rig);
     put_row(rig, set, part, bytes, len);
-    if (part & CB_ORDINAL_CHUNKS) {
+    if (part >= CB_DIM_SET_PIECES) {
+        put_row(rig, set, CB_DIM_SET_CHUNKS | members[0].ordinal >> CB_DIM_SET_CHUNK_BITS, "",
+                CB_ORDINAL_LIST_MOVED_BYTES);
+    }
+    if (part & CB_DIM_SET_CHUNKS) {
         put_row(rig, set, members[0].ordinal >> CB_ORDINAL_LIST_BITS, "",
                 CB_ORDINAL_LIST_MOVED_BYTES);
     }
@@ -373,7 +384,7 @@ static void put_entries(uint8_t *bytes, size_t n, unsigned offset) {
 static void test_spoiled_rows_are_refused(void **state) {
     struct rig *rig = *state;
     enum { CHUNK = 1, ORDINAL = PER_CHUNK + 5, CASES = 3000 };
-    const uint32_t part = CB_ORDINAL_CHUNKS | CHUNK;
+    const uint32_t part = CB_DIM_SET_CHUNKS | CHUNK;
     const struct cb_dim_set set = set_of(1);
     static uint8_t bytes[CB_DIM_SET_LIST_ENTRY_BYTES * (CB_DIM_SET_LIST_MAX + 1)];
     /* Lengths: none that a row can have. */
@@ -381,8 +392,7 @@ static void test_spoiled_rows_are_refused(void **state) {
         const bool list = len % CB_DIM_SET_LIST_ENTRY_BYTES == 0 &&
                           len / CB_DIM_SET_LIST_ENTRY_BYTES <= CB_DIM_SET_LIST_MAX;
         const bool chunk = (len % CB_DIM_SET_CHUNK_ENTRY_BYTES == 0 &&
-                            len / CB_DIM_SET_CHUNK_ENTRY_BYTES <= CB_DIM_SET_CHUNK_MAX) ||
-                           len == CB_DIM_SET_PLANES_BYTES;
+                            len / CB_DIM_SET_CHUNK_ENTRY_BYTES <= CB_DIM_SET_CHUNK_MAX);
         memset(bytes, 0, sizeof(bytes));
         for (size_t i = 0; i < len / CB_DIM_SET_LIST_ENTRY_BYTES; i++) {
             cb_be32_put(bytes + CB_DIM_SET_LIST_ENTRY_BYTES * i, (uint32_t)(PER_CHUNK + i) << 8);
@@ -459,17 +469,23 @@ static void test_spoiled_rows_are_refused(void **state) {
     cb_be32_put(bytes, (PER_CHUNK + 6) << 8);
     assert_int_equal(or_alone(bytes, CB_DIM_SET_LIST_ENTRY_BYTES, 0, 0, PER_CHUNK + 6),
                      CB_ECORRUPT);
+    /* Bitmaps, of a piece only. */
+    const uint32_t piece = CB_DIM_SET_PIECES | PER_CHUNK / CB_DIM_SET_PIECE_ORDINALS,
+                   end = PER_CHUNK + CB_DIM_SET_PIECE_ORDINALS;
     memset(bytes, 0xff, sizeof(bytes));
-    assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, 0, 2 * PER_CHUNK), 0);
-    assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, 0, 2 * PER_CHUNK - 64),
-                     CB_ECORRUPT);
     for (unsigned name = 0; name < 2; name++) {
-        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, (uint8_t)name, PER_CHUNK),
+        const uint8_t bit = (uint8_t)name;
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, piece, bit, end), 0);
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, piece, bit, end - 64),
                          CB_ECORRUPT);
-        assert_int_equal(
-            or_alone(bytes, CB_DIM_SET_PLANES_BYTES, UINT32_MAX, (uint8_t)name, PER_CHUNK),
-            CB_ECORRUPT);
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, piece, bit, PER_CHUNK),
+                         CB_ECORRUPT);
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, part, bit, VISITORS),
+                         CB_ECORRUPT);
+        assert_int_equal(or_alone(bytes, CB_DIM_SET_PLANES_BYTES, UINT32_MAX, bit, PER_CHUNK),
+                         CB_ECORRUPT);
     }
+    assert_corrupt(rig, piece, bytes, CB_DIM_SET_PLANES_BYTES - 1, PER_CHUNK + 5);
     put_entries(bytes, 1, 6);
     assert_int_equal(or_alone(bytes, CB_DIM_SET_CHUNK_ENTRY_BYTES, UINT32_MAX, 0, VISITORS),
                      CB_ECORRUPT);
@@ -477,7 +493,7 @@ static void test_spoiled_rows_are_refused(void **state) {
     seed = 9;
     for (unsigned i = 0; i < CASES; i++) {
         const uint32_t any = random_below(2)   ? random_below(4)
-                             : random_below(8) ? CB_ORDINAL_CHUNKS | random_below(3000)
+                             : random_below(8) ? CB_DIM_SET_CHUNKS | random_below(3000)
                                                : (uint32_t)guard_random(&seed);
         const size_t len = random_below(2) ? random_below(sizeof(bytes)) : 12 * random_below(40);
         unsigned at = 0;
@@ -488,7 +504,7 @@ static void test_spoiled_rows_are_refused(void **state) {
         or_alone(bytes, len, any, (uint8_t)random_below(3), 1 + random_below(4 * PER_CHUNK));
         if (len > 0) {
             add_to(rig, &set, any, bytes, len,
-                   any & CB_ORDINAL_CHUNKS ? (any & 0x3fff) << CB_DIM_SET_CHUNK_BITS
+                   any & CB_DIM_SET_CHUNKS ? (any & 0x7ff) << CB_DIM_SET_CHUNK_BITS
                                            : (any & 3) << CB_ORDINAL_LIST_BITS | ORDINAL);
         }
     }
