@@ -5,6 +5,7 @@
 
 #include "store/seen_set.h"
 #include "store/sweep.h"
+#include "store/sweep_place.h"
 
 enum { LOOKED_AT_MAX = 200000 }; /* rows of a step */
 
@@ -105,22 +106,13 @@ static int step(struct walk *walk, bool *done) {
 int cb_sweep_producers(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     struct walk walk = {
         .views = views, .day = day, .at = cb_key_site(0), .max = rows_max, .rows_left = rows_max};
-    struct cb_key key = cb_key_meta(CB_META_PRODUCERS_AT);
     struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
-    if (rc != 0 || row->len > CB_KEY_MAX) {
-        return rc != 0 ? rc : CB_ECORRUPT;
-    }
-    if (row->len > 0) {
-        cb_key_init(&walk.at);
-        cb_key_bytes(&walk.at, row->data, row->len);
+    int rc = cb_sweep_place_read(views, CB_META_PRODUCERS_AT, &row, &walk.at);
+    if (rc != 0) {
+        return rc;
     }
     walk.due = malloc(walk.max * sizeof(*walk.due));
     rc = walk.due ? step(&walk, done) : CB_ENOMEM;
     free(walk.due);
-    rc = rc == 0 ? cb_row_resize(views, row, *done ? 0 : walk.at.len) : rc;
-    if (rc == 0 && !*done) {
-        memcpy(row->data, walk.at.bytes, walk.at.len);
-    }
-    return rc;
+    return rc == 0 ? cb_sweep_place_write(views, row, &walk.at, *done) : rc;
 }

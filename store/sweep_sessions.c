@@ -2,6 +2,7 @@
 #include "store/sweep_sessions.h"
 
 #include "store/rows.h"
+#include "store/sweep_place.h"
 
 enum {
     LOOKED_AT_MAX = 200000, /* rows of a step */
@@ -78,26 +79,14 @@ static int walk(struct cb_views *views, uint32_t day, struct cb_key *at, struct 
 
 int cb_sweep_sessions(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     struct cb_key keys[CHANGED_MAX], at = cb_key_site(0);
-    struct cb_key key = cb_key_meta(CB_META_SESSIONS_AT);
     struct cb_row *row;
     uint32_t n = 0;
-    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
-    if (rc == 0 && row->len > CB_KEY_MAX) {
-        rc = CB_ECORRUPT;
-    }
-    if (rc == 0 && row->len > 0) {
-        cb_key_init(&at);
-        cb_key_bytes(&at, row->data, row->len);
-    }
+    int rc = cb_sweep_place_read(views, CB_META_SESSIONS_AT, &row, &at);
     if (rc == 0) {
         rc = walk(views, day, &at, keys, rows_max < CHANGED_MAX ? rows_max : CHANGED_MAX, &n, done);
     }
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         rc = forget_in(views, &keys[i], day);
     }
-    rc = rc == 0 ? cb_row_resize(views, row, *done ? 0 : at.len) : rc;
-    if (rc == 0 && !*done) {
-        memcpy(row->data, at.bytes, at.len);
-    }
-    return rc;
+    return rc == 0 ? cb_sweep_place_write(views, row, &at, *done) : rc;
 }

@@ -3,6 +3,7 @@
 
 #include "store/dim_settle.h"
 #include "store/rows.h"
+#include "store/sweep_place.h"
 
 enum {
     SETTLED_MAX = 512,
@@ -55,16 +56,9 @@ static int settle(struct cb_views *views, struct cb_dim_tail *tail) {
 
 int cb_sweep_tails(struct cb_views *views, uint32_t day, uint32_t rows_max, bool *done) {
     struct due due = {.max = rows_max < SETTLED_MAX ? rows_max : SETTLED_MAX};
-    struct cb_key at = cb_key_site(0), key = cb_key_meta(CB_META_TAILS_AT);
+    struct cb_key at = cb_key_site(0);
     struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_META, &key, &row);
-    if (rc == 0 && row->len > CB_KEY_MAX) {
-        rc = CB_ECORRUPT;
-    }
-    if (rc == 0 && row->len > 0) {
-        cb_key_init(&at);
-        cb_key_bytes(&at, row->data, row->len);
-    }
+    int rc = cb_sweep_place_read(views, CB_META_TAILS_AT, &row, &at);
     rc = rc == 0 ? look(views, day, &at, &due, done) : rc;
     for (uint32_t i = 0; rc == 0 && i < due.n; i++) {
         rc = settle(views, &due.tails[i]);
@@ -75,9 +69,5 @@ int cb_sweep_tails(struct cb_views *views, uint32_t day, uint32_t rows_max, bool
             break;
         }
     }
-    rc = rc == 0 ? cb_row_resize(views, row, *done ? 0 : at.len) : rc;
-    if (rc == 0 && !*done) {
-        memcpy(row->data, at.bytes, at.len);
-    }
-    return rc;
+    return rc == 0 ? cb_sweep_place_write(views, row, &at, *done) : rc;
 }
