@@ -28,7 +28,8 @@ static int find_part(struct cb_views *views, const struct cb_dim_tail *tail, uin
 
 int cb_dim_tail_open(struct cb_views *views, struct cb_dim_tail *tail) {
     int rc = find_part(views, tail, 0, &tail->head);
-    if (rc == 0 && tail->head->len == 0) {
+    tail->fresh = rc == 0 && tail->head->len == 0;
+    if (tail->fresh) {
         rc = cb_row_resize(views, tail->head, HEAD_BYTES);
     }
     if (rc == 0 && tail->head->len < HEAD_BYTES) {
@@ -133,6 +134,15 @@ int cb_dim_tail_take(struct cb_views *views, struct cb_dim_tail *tail,
         memset(tail->head->data, 0, HEAD_BYTES);
         tail->part = tail->head;
     }
+    return rc;
+}
+
+int cb_dim_tail_is_there(struct cb_views *views, uint32_t site, int32_t day, uint32_t kind,
+                         bool *out) {
+    const struct cb_dim_tail tail = {.site = site, .day = day, .kind = kind};
+    struct cb_row *head;
+    int rc = find_part(views, &tail, 0, &head);
+    *out = rc == 0 && head->len > 0;
     return rc;
 }
 

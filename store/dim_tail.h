@@ -31,11 +31,15 @@ struct cb_dim_tail {
     uint32_t site;
     int32_t day;
     uint32_t kind;
+    bool fresh;                 /* there was none: that it is new is still to be seen to */
     struct cb_row *head, *part; /* its first part, and its last one */
 };
 
-/* Finds or makes it: fills head and part. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
+/* Finds or makes it: fills fresh, head and part. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_dim_tail_open(struct cb_views *views, struct cb_dim_tail *tail);
+/* Whether there is one, which is not made. Errors: CB_EIO, CB_ENOMEM. */
+CB_MUST_USE int cb_dim_tail_is_there(struct cb_views *views, uint32_t site, int32_t day,
+                                     uint32_t kind, bool *out);
 /* Adds an event; *full says that they are to be taken now. Errors: as above. */
 CB_MUST_USE int cb_dim_tail_add(struct cb_views *views, struct cb_dim_tail *tail,
                                 const struct cb_dim_event *event, bool *full);

@@ -17,7 +17,7 @@
 #include "store/memo.h"
 #include "store/zone.h"
 
-enum { CB_VIEWS_VERSION = 7 };
+enum { CB_VIEWS_VERSION = 8 };
 
 /* X(symbol, name in LMDB). The rows are in FORMAT.md. */
 #define CB_TABLES(X)                                                                               \

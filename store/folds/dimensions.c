@@ -18,6 +18,10 @@ enum {
     /* Where a day is full of profiles, languages are one, then countries: of what is left there are
      * few. */
     PROFILES_WITHOUT_LANGUAGE_MAX = CB_VALUES_DAY_MAX + 2000,
+    /* Days before one that begins which are over, and which the sweep has settled where the
+     * journal's time is that of the events. */
+    OVER_FROM = 3,
+    OVER_TO = 8,
 };
 
 /* ---- values: by order of first sight ---- */
@@ -52,6 +56,38 @@ static int find_number(struct cb_fold_ctx *ctx, struct cb_dim_pair *pair, unsign
 
 /* ---- events ---- */
 
+/* A day's first event settles the tails of days before that are over. Mostly there are none left:
+ * the sweep was there (sweep_tails.h). But the journal's time may be far behind that of events,
+ * where a service stood still for weeks or its clock was wrong, and then the sweep is late. */
+static int settle_days_before(struct cb_fold_ctx *ctx, unsigned kind) {
+    int rc = 0;
+    for (int32_t ago = OVER_FROM; rc == 0 && ago <= OVER_TO; ago++) {
+        const int32_t day = ctx->day.number - ago;
+        struct cb_dim_tail *tail;
+        bool is_there;
+        rc = cb_dim_tail_is_there(ctx->views, ctx->site, day, kind, &is_there);
+        if (rc == 0 && is_there) {
+            rc = cb_dim_memo_tail(cb_views_dims(ctx->views), ctx->views, ctx->site, day, kind,
+                                  &tail);
+            rc = rc == 0 ? cb_dim_settle(ctx->views, tail) : rc;
+        }
+    }
+    return rc;
+}
+
+/* The tail that an event of now goes to. */
+static int find_tail(struct cb_fold_ctx *ctx, unsigned kind, struct cb_dim_tail **out) {
+    struct cb_dim_memo *memo = cb_views_dims(ctx->views);
+    int rc = cb_dim_memo_tail(memo, ctx->views, ctx->site, ctx->day.number, kind, out);
+    if (rc == 0 && (*out)->fresh) {
+        (*out)->fresh = false;
+        rc = settle_days_before(ctx, kind);
+        rc = rc == 0 ? cb_dim_memo_tail(memo, ctx->views, ctx->site, ctx->day.number, kind, out)
+                     : rc;
+    }
+    return rc;
+}
+
 static int count(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text) {
     struct cb_dim_memo *memo = cb_views_dims(ctx->views);
     struct cb_dim_pair *pair;
@@ -64,9 +100,7 @@ static int count(struct cb_fold_ctx *ctx, unsigned kind, struct cb_str text) {
     text = cb_text_cut(text, CB_VALUE_TEXT_MAX);
     int rc = cb_dim_memo_pair(memo, ctx->site, ctx->day.number, kind, text, &pair);
     rc = rc == 0 ? find_number(ctx, pair, kind, text, &number) : rc;
-    if (rc == 0) {
-        rc = cb_dim_memo_tail(memo, ctx->views, ctx->site, ctx->day.number, kind, &tail);
-    }
+    rc = rc == 0 ? find_tail(ctx, kind, &tail) : rc;
     if (rc != 0) {
         return rc;
     }

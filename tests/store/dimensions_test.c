@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Dimensions: breakdowns of random events (late, repeated, of bots, without a visitor, over days on
  * which clocks change) against a recount of the same events. Days have more than two full tails
- * (dim_tail.h) and something in a third; all is looked at again when the sweep has settled these.
+ * (dim_tail.h) and something in a third; all is looked at again when the sweep has settled these,
+ * and where days' first events do.
  */
 #include "tests/store/dim_rig.h"
 
@@ -275,10 +276,9 @@ static const int64_t end_ms = INT64_C(1775347200000); /* 2026-04-05, a Sunday */
 
 /* Random events of the days before a moment, each some times, and once more as a duplicate; the
  * event of a time comes behind those of all marks for the time before. */
-static void add_marks(struct rig *rig, size_t n, int64_t from_ms, int64_t to_ms,
-                      struct cb_zone *zones[2]) {
+static void add_marks_received(struct rig *rig, size_t n, int64_t from_ms, int64_t to_ms,
+                               struct cb_zone *zones[2], int64_t received_ms) {
     static uint64_t seq;
-    const int64_t received_ms = rig_us / 1000;
     const size_t first = n_marks;
     unsigned n_added = 0;
     seq = first == 0 ? 0 : seq;
@@ -304,6 +304,11 @@ static void add_marks(struct rig *rig, size_t n, int64_t from_ms, int64_t to_ms,
         }
     }
     rig_fold(rig);
+}
+
+static void add_marks(struct rig *rig, size_t n, int64_t from_ms, int64_t to_ms,
+                      struct cb_zone *zones[2]) {
+    add_marks_received(rig, n, from_ms, to_ms, zones, rig_us / 1000);
 }
 
 static void compare_all(struct rig *rig, int32_t last) {
@@ -448,10 +453,59 @@ static void test_settled_in_small_steps(void **state) {
     cb_zone_close(&utc);
 }
 
+/* Of profiles, which each event has. */
+struct tails {
+    int32_t first; /* the earliest day of which events stand in one */
+    uint64_t events;
+};
+
+static bool look_at_tail(void *user, struct cb_str key, struct cb_str value) {
+    struct tails *tails = user;
+    const int32_t day = cb_day_get((const uint8_t *)key.p + 5);
+    const bool is_head = key.p[key.len - 1] == 0, is_profile = key.p[4] == CB_VALUES_PROFILE;
+    const unsigned events = is_head && is_profile ? cb_be16_get((const uint8_t *)value.p) : 0;
+    tails->events += events;
+    tails->first = events > 0 && day < tails->first ? day : tails->first;
+    return true;
+}
+
+/* Where events' days pass and the journal's does not, no sweep comes. */
+static void test_days_pass_for_events_alone(void **state) {
+    struct rig *rig = *state;
+    enum { DAYS = 12, EACH = 60 };
+    struct cb_zone *utc, *zones[2];
+    const struct cb_key all = {.len = 0};
+    struct cb_snapshot *snapshot;
+    const int32_t first = (int32_t)(t0 / day_ms), last = first + DAYS - 1;
+    struct tails tails = {.first = INT32_MAX};
+    assert_int_equal(cb_zone_open(CB_STR("UTC"), &utc), 0);
+    zones[0] = zones[1] = utc;
+    seed = 17;
+    n_marks = 0;
+    for (int64_t day = 0; day < DAYS; day++) {
+        if (day != 5 && day != 6) { /* of a week; some do not open then */
+            const int64_t begin_ms = t0 + day * day_ms;
+            add_marks_received(rig, EACH, begin_ms, begin_ms + day_ms, zones, begin_ms + day_ms);
+        }
+    }
+    assert_int_equal(cb_snapshot_begin(rig->reader, &snapshot), 0);
+    assert_int_equal(
+        cb_snapshot_scan(snapshot, CB_TABLE_DIMENSION_TAILS, &all, look_at_tail, &tails), 0);
+    cb_snapshot_end(&snapshot);
+    assert_true(tails.events > 0);
+    assert_int_equal(tails.first, last - 2);
+    compare_all(rig, last);
+    make_anew(rig);
+    compare_all(rig, last);
+    rig_rebuild_is_identical(rig);
+    cb_zone_close(&utc);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_STOPPED_TEST(test_breakdowns_against_a_recount),
         RIG_STOPPED_TEST(test_settled_in_small_steps),
+        RIG_STOPPED_TEST(test_days_pass_for_events_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
