@@ -3,9 +3,25 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-enum { NAME_BYTES = 16 }; /* pthread_setname_np(3) refuses longer ones */
+enum {
+    NAME_BYTES = 16, /* pthread_setname_np(3) refuses longer ones */
+    LONG_SLICE_NS = 10 * 1000 * 1000,
+};
+
+/* sched_setattr(2), version 0: of glibc only newer ones have it, and the kernel's own header
+ * defines again what <sched.h> has. */
+struct attr {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period; /* ns; runtime: the slice of a usual thread */
+};
 
 int cb_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void *arg) {
     sigset_t all, before;
@@ -31,5 +47,13 @@ void cb_thread_be_late(bool late) {
 void cb_thread_give_way(void) {
     if (!is_late) {
         (void)sched_yield();
+    }
+}
+
+void cb_thread_take_long_slices(void) {
+    struct attr attr = {.size = sizeof(attr)};
+    if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == 0 && attr.policy == SCHED_OTHER) {
+        attr.runtime = LONG_SLICE_NS;
+        (void)syscall(SYS_sched_setattr, 0, &attr, 0);
     }
 }

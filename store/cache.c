@@ -10,6 +10,8 @@ enum {
     CHUNKS_KEPT = 16,      /* kept when the rows go */
     PLACES_BYTES = 64,     /* of a row: its slots, and its places in the lists of rows */
     WORD_BYTES = 8,
+    SLACK_PART = 8, /* of a row that was read: most that grow at all do by a few bytes, and a copy
+                       twice as large would be most of what the rows take */
 };
 
 struct chunk {
@@ -50,6 +52,14 @@ int cb_cache_create(unsigned n_tables, struct cb_cache **out) {
     randombytes_buf(cache->secret, sizeof(cache->secret));
     *out = cache;
     return 0;
+}
+
+int cb_cache_create_like(const struct cb_cache *like, struct cb_cache **out) {
+    int rc = cb_cache_create(like->n_tables, out);
+    if (rc == 0) {
+        memcpy((*out)->secret, like->secret, sizeof(like->secret));
+    }
+    return rc;
 }
 
 static void free_chunks(struct chunk **list) {
@@ -159,20 +169,25 @@ static bool is_row(const struct cb_row *row, unsigned table, const struct cb_key
            memcmp(row->key, key->bytes, key->len) == 0;
 }
 
-struct cb_row *cb_cache_find(struct cb_cache *cache, unsigned table, const struct cb_key *key,
-                             uint64_t *hash) {
-    *hash = hash_of(cache, table, key);
+struct cb_row *cb_cache_find_hashed(const struct cb_cache *cache, unsigned table,
+                                    const struct cb_key *key, uint64_t hash) {
     if (cache->n_slots == 0) {
         return NULL;
     }
     const size_t mask = cache->n_slots - 1;
-    for (size_t at = (size_t)*hash & mask; cache->slots[at].row; at = (at + 1) & mask) {
+    for (size_t at = (size_t)hash & mask; cache->slots[at].row; at = (at + 1) & mask) {
         const struct slot *slot = &cache->slots[at];
-        if (slot->hash == *hash && is_row(slot->row, table, key)) {
+        if (slot->hash == hash && is_row(slot->row, table, key)) {
             return slot->row;
         }
     }
     return NULL;
+}
+
+struct cb_row *cb_cache_find(const struct cb_cache *cache, unsigned table, const struct cb_key *key,
+                             uint64_t *hash) {
+    *hash = hash_of(cache, table, key);
+    return cb_cache_find_hashed(cache, table, key, *hash);
 }
 
 /* ---- adding ---- */
@@ -229,12 +244,14 @@ int cb_cache_add(struct cb_cache *cache, unsigned table, const struct cb_key *ke
     *row = (struct cb_row){.table = (uint8_t)table, .stored = stored, .key_len = key->len};
     memcpy(row->key, key->bytes, key->len);
     if (value.len > 0) {
-        row->data = take(cache, value.len);
+        const size_t cap = value.len + value.len / SLACK_PART;
+        row->data = take(cache, cap);
         if (!row->data) {
             return CB_ENOMEM;
         }
         memcpy(row->data, value.p, value.len);
-        row->len = row->cap = (uint32_t)value.len;
+        row->len = (uint32_t)value.len;
+        row->cap = (uint32_t)cap;
     }
     put_slot(cache, (struct slot){hash, row});
     cache->rows[cache->n_rows++] = row;
@@ -303,8 +320,8 @@ static void spread(const struct cb_cache *cache, struct place *places, size_t *e
     }
 }
 
-int cb_cache_changed(struct cb_cache *cache, int (*each)(void *user, const struct cb_row *row),
-                     void *user) {
+int cb_cache_changed(const struct cb_cache *cache,
+                     int (*each)(void *user, const struct cb_row *row), void *user) {
     struct place *places = malloc((cache->n_rows + 1) * sizeof(*places));
     size_t *ends = calloc((size_t)cache->n_tables + 1, sizeof(*ends));
     int rc = places && ends ? 0 : CB_ENOMEM;

@@ -289,6 +289,14 @@ void cb_db_abort(struct cb_db_txn **txn) {
     *txn = NULL;
 }
 
+void cb_db_rest(struct cb_db_txn *txn) {
+    mdb_txn_reset(txn->txn);
+}
+
+int cb_db_resume(struct cb_db_txn *txn) {
+    return cb_db_translate(mdb_txn_renew(txn->txn), "txn_renew");
+}
+
 uint64_t cb_db_used_bytes(struct cb_db_txn *txn) {
     MDB_envinfo info;
     MDB_stat stat;

@@ -49,6 +49,10 @@ CB_MUST_USE int cb_db_begin(struct cb_db *db, bool write, struct cb_db_txn **out
 CB_MUST_USE int cb_db_commit(struct cb_db_txn **txn);
 /* Ends any transaction without effect. Accepts NULL inside. */
 void cb_db_abort(struct cb_db_txn **txn);
+/* A read transaction holds back no pages until it is resumed, which then sees the newest commit.
+ * Errors: CB_EIO, CB_ECORRUPT. */
+void cb_db_rest(struct cb_db_txn *txn);
+CB_MUST_USE int cb_db_resume(struct cb_db_txn *txn);
 /* Bytes of the map that are in use. Pages free for reuse are not counted where txn is a read
  * transaction: LMDB shows its free list to readers only. */
 uint64_t cb_db_used_bytes(struct cb_db_txn *txn);

@@ -33,7 +33,7 @@ enum {
     /* … or when it takes this much memory, with the pages that LMDB changes: it keeps those of the
        largest batch. Where visitors come back that lie far apart that is mostly pages, and else
        mostly rows. */
-    BATCH_BYTES = 192 * 1024 * 1024,
+    BATCH_BYTES = 288 * 1024 * 1024,
     BATCH_BYTES_MIN = 512 * 1024, /* … but this where there is no room for more at once */
     VIEWS_PER_FRAME = 16,         /* bytes that a byte of a frame takes of the views, at most */
 };
@@ -55,9 +55,12 @@ struct cb_fold {
     uint64_t committed;            /* what the views on disk hold */
     uint32_t swept_day;            /* see sweep.h */
     bool open;                     /* a batch is open */
+    uint64_t behind;               /* what the views hold when the batch behind it is written */
     atomic_bool full;              /* the last batch found no room */
-    size_t batch_bytes;            /* a batch is committed when it holds this much memory */
+    size_t batch_bytes;            /* a batch is committed when it holds this much memory: */
+    size_t batch_bytes_max;        /* … this much, unless there was no room for so many */
     uint64_t open_bytes;           /* of the records of the open batch */
+    uint64_t behind_bytes;         /* … of the one behind it */
     _Atomic uint64_t folded_bytes; /* of records, committed; on the scale of what the journal has
                                       appended */
     int64_t batch_ms, committed_ms, checked_ms;
@@ -227,33 +230,74 @@ static void show_committed(struct cb_fold *fold, uint64_t before) {
     }
 }
 
-static int commit(struct cb_fold *fold) {
-    if (!fold->open) {
+/* What was folded up to a position is on disk. */
+static void note_committed(struct cb_fold *fold, uint64_t position, uint64_t bytes) {
+    const uint64_t before = fold->committed;
+    fold->committed = position;
+    atomic_store_explicit(&fold->full, false, memory_order_relaxed);
+    atomic_fetch_add_explicit(&fold->folded_bytes, bytes, memory_order_relaxed);
+    fold->batch_bytes *= fold->batch_bytes <= fold->batch_bytes_max / 2 ? 2 : 1;
+    cb_crash_point("fold_before_drop");
+    cb_overlay_drop(fold->overlay, position);
+    show_committed(fold, before);
+}
+
+static void check_readers(struct cb_fold *fold) {
+    const int64_t now_ms = cb_clock_mono_ms();
+    if (now_ms - fold->checked_ms >= CHECK_READERS_MS) {
+        fold->checked_ms = now_ms;
+        /* a reader that died would hold back pages */
+        cb_db_check_readers(cb_views_db(fold->views));
+    }
+}
+
+/* Waits for the batch that is written behind, if there is any. */
+static int end_behind(struct cb_fold *fold) {
+    if (!cb_views_is_behind(fold->views)) {
         return 0;
+    }
+    int rc = cb_views_end_behind(fold->views);
+    if (rc == 0) {
+        note_committed(fold, fold->behind, fold->behind_bytes);
+    }
+    return rc;
+}
+
+static int commit(struct cb_fold *fold) {
+    int rc = end_behind(fold);
+    if (rc != 0 || !fold->open) {
+        return rc;
     }
     fold->open = false;
     int64_t begun_ms = cb_clock_mono_ms();
-    int rc = cb_views_commit(fold->views, fold->position);
+    rc = cb_views_commit(fold->views, fold->position);
     fold->committed_ms = cb_clock_mono_ms();
     fold->pause_ms = (fold->committed_ms - begun_ms) * PAUSE_FACTOR;
     fold->pause_ms = fold->pause_ms < PAUSE_MIN_MS   ? PAUSE_MIN_MS
                      : fold->pause_ms > PAUSE_MAX_MS ? PAUSE_MAX_MS
                                                      : fold->pause_ms;
-    if (fold->committed_ms - fold->checked_ms >= CHECK_READERS_MS) {
-        fold->checked_ms = fold->committed_ms;
-        cb_db_check_readers(
-            cb_views_db(fold->views)); /* a reader that died would hold back pages */
-    }
+    check_readers(fold);
     if (rc == 0) {
-        uint64_t before = fold->committed;
-        fold->committed = fold->position;
-        atomic_store_explicit(&fold->full, false, memory_order_relaxed);
-        atomic_fetch_add_explicit(&fold->folded_bytes, fold->open_bytes, memory_order_relaxed);
+        const uint64_t bytes = fold->open_bytes;
         fold->open_bytes = 0;
-        fold->batch_bytes *= fold->batch_bytes <= BATCH_BYTES / 2 ? 2 : 1;
-        cb_crash_point("fold_before_drop");
-        cb_overlay_drop(fold->overlay, fold->position);
-        show_committed(fold, before);
+        note_committed(fold, fold->position, bytes);
+    }
+    return rc;
+}
+
+/* While more waits to be folded. */
+static int commit_behind(struct cb_fold *fold) {
+    int rc = end_behind(fold);
+    if (rc != 0) {
+        return rc;
+    }
+    fold->open = false;
+    rc = cb_views_commit_behind(fold->views, fold->position);
+    check_readers(fold);
+    if (rc == 0) {
+        fold->behind = fold->position;
+        fold->behind_bytes = fold->open_bytes;
+        fold->open_bytes = 0;
     }
     return rc;
 }
@@ -288,13 +332,34 @@ static int sweep(struct cb_fold *fold, uint32_t day) {
     return rc;
 }
 
-/* Whether the open batch has to be committed, although more waits to be folded. */
+static bool is_full(const struct cb_fold *fold) {
+    return cb_views_batch_bytes(fold->views) >= fold->batch_bytes;
+}
+
+/* Whether the open batch has been long enough, although more waits to be folded. While the one
+ * behind it is being written it would have to wait. */
 static bool is_due(const struct cb_fold *fold) {
-    if (cb_views_batch_bytes(fold->views) >= fold->batch_bytes || is_forced(fold, fold->position)) {
-        return true;
-    }
     int64_t longest_ms = fold->pause_ms > BATCH_MIN_MS ? fold->pause_ms : BATCH_MIN_MS;
-    return fold->in_service && cb_clock_mono_ms() - fold->batch_ms >= longest_ms;
+    return fold->in_service && !cb_views_is_behind(fold->views) &&
+           cb_clock_mono_ms() - fold->batch_ms >= longest_ms;
+}
+
+/* Between two records. */
+static int commit_if_due(struct cb_fold *fold) {
+    int rc = 0;
+    if (cb_views_is_behind(fold->views) && cb_views_is_written(fold->views)) {
+        rc = end_behind(fold);
+    }
+    if (rc == 0 && is_forced(fold, fold->position)) {
+        return commit(fold);
+    }
+    const bool full = rc == 0 && is_full(fold);
+    if (full || (rc == 0 && is_due(fold))) {
+        /* A batch that is full, and more to fold: it does not keep up. */
+        cb_thread_be_late(full);
+        rc = commit_behind(fold);
+    }
+    return rc;
 }
 
 /* Folds what the journal holds now, with commits on the way where a batch is due. */
@@ -335,18 +400,15 @@ static int fold_tail(struct cb_fold *fold) {
         cb_metric_add(CB_METRIC_FOLD_EVENTS, (int64_t)n_events);
         fold->position = record.position;
         fold->open_bytes += CB_JOURNAL_RECORD_HEAD + record.frame.len;
-        if (is_due(fold)) {
-            /* A batch that is full, and more to fold: it does not keep up. */
-            cb_thread_be_late(cb_views_batch_bytes(fold->views) >= fold->batch_bytes);
-            rc = commit(fold);
-            if (rc != 0) {
-                break;
-            }
+        cb_views_rest(fold->views);
+        rc = commit_if_due(fold);
+        if (rc != 0) {
+            break;
         }
     }
     cb_thread_be_late(false);
     cb_journal_reader_close(&reader);
-    return rc == CB_ENOENT ? 0 : rc;
+    return rc == CB_ENOENT ? end_behind(fold) : rc;
 }
 
 /* The pages that a commit left behind can be used in the next but one. So an empty one, which is
@@ -367,6 +429,8 @@ static bool give_up_batch(struct cb_fold *fold, int code) {
     if (code != CB_EIO && code != CB_EFULL) {
         return false;
     }
+    int rc = end_behind(fold); /* of which the same is to be said if it failed, too */
+    (void)rc;
     cb_log(CB_LOG_WARN, "fold_retries", "position=%llu text=\"%s\"",
            (unsigned long long)fold->committed, cb_err_text(code));
     cb_views_abort(fold->views);
@@ -382,6 +446,10 @@ static bool give_up_batch(struct cb_fold *fold, int code) {
         commit_empty(fold);
     }
     return true;
+}
+
+void cb_fold_set_batch_bytes(struct cb_fold *fold, size_t bytes) {
+    fold->batch_bytes = fold->batch_bytes_max = bytes;
 }
 
 int cb_fold_catch_up(struct cb_fold *fold) {
@@ -415,8 +483,8 @@ int cb_fold_create(struct cb_journal *journal, struct cb_views *views, struct cb
     if (!fold) {
         return CB_ENOMEM;
     }
-    *fold = (struct cb_fold){
-        .journal = journal, .views = views, .overlay = overlay, .batch_bytes = BATCH_BYTES};
+    *fold = (struct cb_fold){.journal = journal, .views = views, .overlay = overlay};
+    cb_fold_set_batch_bytes(fold, BATCH_BYTES);
     fold->forced_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&fold->mutex, NULL);
     pthread_condattr_t attributes;
@@ -502,6 +570,7 @@ static int turn(struct cb_fold *fold, int64_t *pause_ms, bool *deaf) {
 static void *run(void *arg) {
     struct cb_fold *fold = arg;
     int rc = 0;
+    cb_thread_take_long_slices();
     bool go_on = true;
     while (rc == 0 && go_on) {
         int64_t pause_ms;
@@ -519,10 +588,8 @@ static void *run(void *arg) {
         }
     }
     if (rc != 0) {
-        if (fold->open) {
-            cb_views_abort(fold->views); /* here: a write transaction belongs to its thread */
-            fold->open = false;
-        }
+        cb_views_abort(fold->views);
+        fold->open = false;
         fold->failed(fold->user, rc);
     }
     return NULL;
@@ -572,9 +639,7 @@ void cb_fold_destroy(struct cb_fold **fold) {
         pthread_mutex_unlock(&(*fold)->mutex);
         pthread_join((*fold)->thread, NULL);
     }
-    if ((*fold)->open) {
-        cb_views_abort((*fold)->views);
-    }
+    cb_views_abort((*fold)->views);
     if ((*fold)->forced_fd >= 0) {
         close((*fold)->forced_fd);
     }

@@ -36,7 +36,6 @@ struct cb_fold_session {
     bool fresh, more;
     struct cb_visit before, older;
 };
-#include "store/zone.h"
 
 /* What the folds see of the record and the event at hand. */
 struct cb_fold_ctx {
@@ -97,6 +96,9 @@ struct cb_fold;
  * from the views when the first ask or report comes. Errors as cb_fold_record. */
 CB_MUST_USE int cb_fold_create(struct cb_journal *journal, struct cb_views *views,
                                struct cb_overlay *overlay, struct cb_fold **out);
+/* Commits batches when they hold that much (cb_views_batch_bytes), instead of some hundreds of
+ * megabytes; for tests, before the thread runs. */
+void cb_fold_set_batch_bytes(struct cb_fold *fold, size_t bytes);
 /* Folds up to the head now; for the time before the thread runs. */
 CB_MUST_USE int cb_fold_catch_up(struct cb_fold *fold);
 /* Starts the thread. failed is called from it, once, when it cannot go on. Errors: CB_ESYS. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * views.c: invariant: the rows in LMDB and the position in `meta` always belong together. */
+ * views.c: invariant: the rows in LMDB and the position in `meta` always belong together.
+ *
+ * What a batch reads is, in this order: its own rows, those that the batch behind it changed, LMDB.
+ * Nobody else writes these rows, so it does not matter which commit its transaction sees, as long
+ * as it is the one before the batch behind it, or that one. */
 #include "store/views.h"
 
 #include <stdatomic.h>
@@ -7,17 +11,15 @@
 #include <stdlib.h>
 
 #include "proto/clock.h"
-#include "proto/crash.h"
 #include "proto/log.h"
 #include "proto/metric.h"
-#include "proto/thread.h"
+#include "store/batch_writer.h"
 #include "store/dim_memo.h"
 
 enum {
     PATH_BYTES = 4096,
     QUOTA_PERCENT = 90,
     QUOTA_INTERVAL_MS = 1000,
-    ROWS_IN_A_GO = 16, /* written, before others may go first */
     PAGE_BYTES = 4096,
     NEW_ROWS_A_PAGE = 16, /* that find no room on the pages that are there, about */
     RESERVE_BYTES =
@@ -38,9 +40,16 @@ struct cb_views {
     int64_t measured_ms;
     _Atomic uint64_t room_bytes; /* as measured last */
     /* the batch */
-    struct cb_db_txn *txn;
+    struct cb_db_txn *txn; /* it reads */
+    bool rests;
     uint64_t pages[CB_TABLE_COUNT]; /* of each table at its begin */
     struct cb_cache *cache;         /* its rows */
+    /* the batch behind it, while `writer` writes it */
+    bool is_behind;
+    struct cb_batch behind;
+    struct cb_cache *behind_cache; /* its rows */
+    struct cb_batch_writer *writer;
+    /* what was found of late */
     struct cb_memo *memo;
     struct cb_dim_memo *dims;
 };
@@ -117,9 +126,17 @@ static int open_views(const char *data_dir, uint64_t map_bytes, bool read_only,
     if (rc != 0) {
         goto err_after_views;
     }
-    rc = cb_memo_create(&views->memo);
+    rc = cb_cache_create_like(views->cache, &views->behind_cache);
     if (rc != 0) {
         goto err_after_cache;
+    }
+    rc = cb_batch_writer_create(&views->writer);
+    if (rc != 0) {
+        goto err_after_behind;
+    }
+    rc = cb_memo_create(&views->memo);
+    if (rc != 0) {
+        goto err_after_writer;
     }
     rc = cb_dim_memo_create(&views->dims);
     if (rc != 0) {
@@ -164,6 +181,10 @@ err_after_dims:
     cb_dim_memo_destroy(&views->dims);
 err_after_memo:
     cb_memo_destroy(&views->memo);
+err_after_writer:
+    cb_batch_writer_destroy(&views->writer);
+err_after_behind:
+    cb_cache_destroy(&views->behind_cache);
 err_after_cache:
     cb_cache_destroy(&views->cache);
 err_after_views:
@@ -184,6 +205,8 @@ void cb_views_close(struct cb_views **views) {
         return;
     }
     cb_views_abort(*views);
+    cb_batch_writer_destroy(&(*views)->writer);
+    cb_cache_destroy(&(*views)->behind_cache);
     cb_cache_destroy(&(*views)->cache);
     cb_memo_destroy(&(*views)->memo);
     cb_dim_memo_destroy(&(*views)->dims);
@@ -226,8 +249,11 @@ int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn, uint6
     return rc;
 }
 
+/* ---- a batch ---- */
+
 int cb_views_begin(struct cb_views *views) {
-    int rc = cb_db_begin(views->db, true, &views->txn);
+    int rc = cb_db_begin(views->db, false, &views->txn);
+    views->rests = false;
     for (unsigned i = 0; rc == 0 && i < CB_TABLE_COUNT; i++) {
         rc = cb_db_pages(views->txn, views->tables[i], &views->pages[i]);
         if (rc != 0) {
@@ -237,12 +263,24 @@ int cb_views_begin(struct cb_views *views) {
     return rc;
 }
 
+void cb_views_rest(struct cb_views *views) {
+    if (!views->rests) {
+        cb_db_rest(views->txn);
+        views->rests = true;
+    }
+}
+
+static int resume(struct cb_views *views) {
+    int rc = views->rests ? cb_db_resume(views->txn) : 0;
+    views->rests &= rc != 0;
+    return rc;
+}
+
 uint64_t cb_views_room_bytes(const struct cb_views *views) {
     return atomic_load_explicit(&views->room_bytes, memory_order_relaxed);
 }
 
-static void end_batch(struct cb_views *views, bool came_to_nothing) {
-    cb_cache_clear(views->cache);
+static void forget(struct cb_views *views, bool came_to_nothing) {
     cb_memo_clear(views->memo);
     cb_dim_memo_clear(views->dims, came_to_nothing);
 }
@@ -255,11 +293,6 @@ struct cb_dim_memo *cb_views_dims(struct cb_views *views) {
     return views->dims;
 }
 
-void cb_views_abort(struct cb_views *views) {
-    cb_db_abort(&views->txn);
-    end_batch(views, true);
-}
-
 size_t cb_views_batch_bytes(const struct cb_views *views) {
     uint64_t pages = 0;
     for (unsigned i = 0; i < CB_TABLE_COUNT; i++) {
@@ -267,22 +300,48 @@ size_t cb_views_batch_bytes(const struct cb_views *views) {
         const uint64_t most = views->pages[i] + rows / NEW_ROWS_A_PAGE;
         pages += rows < most ? rows : most;
     }
-    return cb_cache_bytes(views->cache) + (size_t)pages * PAGE_BYTES;
+    return cb_cache_bytes(views->cache) + cb_cache_bytes(views->behind_cache) +
+           (size_t)pages * PAGE_BYTES;
+}
+
+/* What is beneath the batch, by the hash of the key. */
+static int look_beneath(struct cb_views *views, enum cb_table table, const struct cb_key *key,
+                        uint64_t hash, struct cb_str *value) {
+    const struct cb_row *behind = cb_cache_find_hashed(views->behind_cache, table, key, hash);
+    if (behind && behind->dirty) { /* else it may not have been read either */
+        *value = (struct cb_str){(const char *)behind->data, behind->len};
+        return behind->len > 0 ? 0 : CB_ENOENT;
+    }
+    int rc = resume(views);
+    return rc == 0 ? cb_db_get(views->txn, views->tables[table], cb_key_str(key), value) : rc;
 }
 
 int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                  struct cb_row **out) {
     uint64_t hash;
+    struct cb_str value = {NULL, 0};
     *out = cb_cache_find(views->cache, table, key, &hash);
     if (*out) {
         return 0;
     }
-    struct cb_str stored = {NULL, 0};
-    int rc = cb_db_get(views->txn, views->tables[table], cb_key_str(key), &stored);
-    if (rc != 0 && rc != CB_ENOENT) {
-        return rc;
+    int rc = look_beneath(views, table, key, hash, &value);
+    if (rc == CB_ENOENT) {
+        value.len = 0;
     }
-    return cb_cache_add(views->cache, table, key, hash, stored, rc == 0, out);
+    return rc == 0 || rc == CB_ENOENT
+               ? cb_cache_add(views->cache, table, key, hash, value, rc == 0, out)
+               : rc;
+}
+
+int cb_views_look(struct cb_views *views, enum cb_table table, const struct cb_key *key,
+                  struct cb_str *value) {
+    uint64_t hash;
+    const struct cb_row *row = cb_cache_find(views->cache, table, key, &hash);
+    if (row) {
+        *value = (struct cb_str){(const char *)row->data, row->len};
+        return row->len > 0 ? 0 : CB_ENOENT;
+    }
+    return look_beneath(views, table, key, hash, value);
 }
 
 int cb_views_row_unread(struct cb_views *views, enum cb_table table, const struct cb_key *key,
@@ -295,68 +354,89 @@ int cb_views_row_unread(struct cb_views *views, enum cb_table table, const struc
 }
 
 int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {
-    return cb_db_cursor_open(views->txn, views->tables[table], out);
+    int rc = 0;
+    if (views->is_behind) {
+        rc = cb_batch_writer_wait(views->writer);
+        cb_views_rest(views); /* the transaction may be from before */
+    }
+    rc = rc == 0 ? resume(views) : rc;
+    return rc == 0 ? cb_db_cursor_open(views->txn, views->tables[table], out) : rc;
 }
 
 int cb_row_resize(struct cb_views *views, struct cb_row *row, size_t len) {
     return cb_cache_resize(views->cache, row, len);
 }
 
-/* Where the rows of a batch are written: they come table by table, in order of their keys. */
-struct writer {
-    struct cb_views *views;
-    struct cb_db_cursor *cursor;
-    unsigned table, n_rows;
-};
+/* ---- its end ---- */
 
-static int write_row(void *user, const struct cb_row *row) {
-    struct writer *writer = user;
-    if (++writer->n_rows % ROWS_IN_A_GO == 0) {
-        cb_thread_give_way();
-    }
-    if (!writer->cursor || writer->table != row->table) {
-        cb_db_cursor_close(&writer->cursor);
-        writer->table = row->table;
-        int rc = cb_views_cursor(writer->views, row->table, &writer->cursor);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-    struct cb_str key = {(const char *)row->key, row->key_len};
-    if (row->len > 0) {
-        return cb_db_cursor_put(writer->cursor, key,
-                                (struct cb_str){(const char *)row->data, row->len});
-    }
-    return row->stored ? cb_db_cursor_delete(writer->cursor, key) : 0;
-}
-
-static int write_rows(struct cb_views *views) {
-    struct writer writer = {.views = views};
-    int rc = cb_cache_changed(views->cache, write_row, &writer);
-    cb_db_cursor_close(&writer.cursor);
-    return rc;
+static void note_commit(struct cb_views *views, uint64_t position) {
+    measure_again(views);
+    cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);
+    cb_metric_set(CB_METRIC_FOLD_POSITION, (int64_t)position);
 }
 
 int cb_views_commit(struct cb_views *views, uint64_t position) {
-    uint8_t value[8];
-    cb_be64_put(value, position);
-    struct cb_key key = cb_key_meta(CB_META_POSITION);
-    int rc = write_rows(views);
+    const struct cb_batch batch = {
+        .db = views->db, .tables = views->tables, .rows = views->cache, .position = position};
+    int rc = cb_views_end_behind(views);
+    cb_db_abort(&views->txn); /* it would hold back pages */
+    rc = rc == 0 ? cb_batch_write(&batch) : rc;
+    cb_cache_clear(views->cache);
+    forget(views, rc != 0);
     if (rc == 0) {
-        rc = cb_db_put(views->txn, views->tables[CB_TABLE_META], cb_key_str(&key),
-                       (struct cb_str){(const char *)value, sizeof(value)});
+        note_commit(views, position);
+    }
+    return rc;
+}
+
+int cb_views_commit_behind(struct cb_views *views, uint64_t position) {
+    int rc = cb_views_end_behind(views);
+    if (rc == 0) {
+        views->behind = (struct cb_batch){
+            .db = views->db, .tables = views->tables, .rows = views->cache, .position = position};
+        rc = cb_batch_writer_begin(views->writer, &views->behind);
     }
     if (rc != 0) {
         cb_views_abort(views);
         return rc;
     }
-    cb_crash_point("views_before_commit");
-    rc = cb_db_commit(&views->txn);
-    end_batch(views, rc != 0);
+    struct cb_cache *next = views->behind_cache;
+    views->behind_cache = views->cache;
+    views->cache = next;
+    views->is_behind = true;
+    cb_db_abort(&views->txn);
+    forget(views, false);
+    return 0;
+}
+
+bool cb_views_is_behind(const struct cb_views *views) {
+    return views->is_behind;
+}
+
+bool cb_views_is_written(const struct cb_views *views) {
+    return !cb_batch_writer_is_busy(views->writer);
+}
+
+int cb_views_end_behind(struct cb_views *views) {
+    if (!views->is_behind) {
+        return 0;
+    }
+    int rc = cb_batch_writer_wait(views->writer);
+    views->is_behind = false;
+    if (views->txn) {
+        cb_views_rest(views); /* without these rows it must not see what was before them */
+    }
+    cb_cache_clear(views->behind_cache);
     if (rc == 0) {
-        measure_again(views);
-        cb_metric_add(CB_METRIC_FOLD_COMMITS, 1);
-        cb_metric_set(CB_METRIC_FOLD_POSITION, (int64_t)position);
+        note_commit(views, views->behind.position);
     }
     return rc;
+}
+
+void cb_views_abort(struct cb_views *views) {
+    int rc = cb_views_end_behind(views);
+    (void)rc; /* what is behind was asked for before */
+    cb_db_abort(&views->txn);
+    cb_cache_clear(views->cache);
+    forget(views, true);
 }

@@ -3,8 +3,10 @@
  *
  * A batch: begin, then rows are read once from LMDB into memory, changed there any number of times,
  * and written in key order at the commit, together with the position that they hold: a random
- * read-modify-write for each event would cost 4–8 µs, a sorted batch does not. One writer thread
- * (the fold's); readers use snapshots (reader.h). */
+ * read-modify-write for each event would cost 4–8 µs, a sorted batch does not. The fold's thread
+ * alone; readers use snapshots (reader.h).
+ *
+ * A batch can be written behind the next one, which sees it all meanwhile. */
 #ifndef CB_STORE_VIEWS_H
 #define CB_STORE_VIEWS_H
 
@@ -102,13 +104,18 @@ CB_MUST_USE int cb_views_begin(struct cb_views *views);
 /* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                              struct cb_row **out);
+/* What a row holds, for who only looks: unlike above the batch does not keep it, and does not count
+ * a page for it. Valid until the batch reads on, rests or changes a row. Errors: CB_ENOENT, CB_EIO.
+ */
+CB_MUST_USE int cb_views_look(struct cb_views *views, enum cb_table table, const struct cb_key *key,
+                              struct cb_str *value);
 /* The row of a key of which the caller knows what the rows it belongs to say: stored, it is there
  * and is to be written anew or deleted; else there is none. What it holds is not read: it comes
  * empty, unless the batch has it already. Errors: CB_ENOMEM. */
 CB_MUST_USE int cb_views_row_unread(struct cb_views *views, enum cb_table table,
                                     const struct cb_key *key, bool stored, struct cb_row **out);
-/* A cursor over a table as LMDB has it: what this batch changed is not there yet. Close it before
- * the commit. */
+/* A cursor over a table as LMDB has it: what this batch changed is not there yet, and the one
+ * behind it is waited for. Close it before the commit, and before the batch rests. */
 CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
                                 struct cb_db_cursor **out);
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
@@ -122,11 +129,27 @@ struct cb_dim_memo *cb_views_dims(struct cb_views *views);
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */
 uint64_t cb_views_room_bytes(const struct cb_views *views);
 /* Memory that the batch holds, and that its commit will take of LMDB: a page for each row, unless
- * its table has fewer. */
+ * its table has fewer; and the rows of the batch behind it. */
 size_t cb_views_batch_bytes(const struct cb_views *views);
-/* Writes what changed, and the position, in one transaction. After an error nothing of the batch is
- * there. */
+/* The batch stays open, but until it reads on it holds back no pages that others free. */
+void cb_views_rest(struct cb_views *views);
+/* Writes what changed, and the position, in one transaction, after the batch behind it. After an
+ * error nothing of the batch is there. Errors: those of cb_db_begin, cb_db_put, cb_db_commit; of
+ * the batch behind it. */
 CB_MUST_USE int cb_views_commit(struct cb_views *views, uint64_t position);
+
+/* Ends the batch as a commit does, but it is written by another thread, behind the next one. Waits
+ * for the one before it. After an error nothing of the batch is there. Errors: of the batch behind
+ * it; CB_ESYS. */
+CB_MUST_USE int cb_views_commit_behind(struct cb_views *views, uint64_t position);
+/* Whether a batch was begun so and not ended; and if so, whether the end would not have to wait. */
+bool cb_views_is_behind(const struct cb_views *views);
+bool cb_views_is_written(const struct cb_views *views);
+/* Waits for the batch behind, if there is any. After an error nothing of it is there, and the open
+ * one, which was built on it, is to be aborted. Errors: those of cb_views_commit. */
+CB_MUST_USE int cb_views_end_behind(struct cb_views *views);
+
+/* Gives up the open batch; waits for the one behind it, which is not given up. */
 void cb_views_abort(struct cb_views *views);
 
 #endif

@@ -24,9 +24,10 @@ static int set_recent(struct cb_fold_ctx *ctx, uint32_t minute, bool present) {
                    : cb_ordinal_set_remove(ctx->views, row, offset);
 }
 
-static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
-    struct cb_row *state;
+static int new_ordinal(struct cb_fold_ctx *ctx, const struct cb_key *key) {
+    struct cb_row *state, *row;
     int rc = cb_sites_state_here(ctx, &state);
+    rc = rc == 0 ? cb_views_row_unread(ctx->views, CB_TABLE_ORDINALS, key, false, &row) : rc;
     rc = rc == 0 ? cb_row_resize(ctx->views, row, 4) : rc;
     if (rc == 0) {
         ctx->ordinal = cb_be32_get(state->data + CB_STATE_VISITORS);
@@ -43,33 +44,31 @@ static int new_ordinal(struct cb_fold_ctx *ctx, struct cb_row *row) {
 int cb_visitors_ordinal(struct cb_views *views, uint32_t site,
                         const uint8_t visitor[CB_VISITOR_BYTES], uint32_t *ordinal) {
     struct cb_key key = cb_key_ordinal(site, visitor);
-    struct cb_row *row;
-    int rc = cb_views_row(views, CB_TABLE_ORDINALS, &key, &row);
-    if (rc != 0 || row->len != 4) {
-        bool none = rc == 0 && (row->len == 0 || row->len == CB_ROW_HUSK_ORDINAL_BYTES);
-        return rc != 0 ? rc : none ? CB_ENOENT : CB_ECORRUPT;
+    struct cb_str row;
+    int rc = cb_views_look(views, CB_TABLE_ORDINALS, &key, &row);
+    if (rc == 0 && row.len == 4) {
+        *ordinal = cb_be32_get((const uint8_t *)row.p);
+    } else if (rc == 0) {
+        rc = row.len == CB_ROW_HUSK_ORDINAL_BYTES ? CB_ENOENT : CB_ECORRUPT;
     }
-    *ordinal = cb_be32_get(row->data);
-    return 0;
+    return rc;
 }
 
 /* The visitor of the envelope: his ordinal and row, made at his first counted event. */
 static int find(struct cb_fold_ctx *ctx) {
     struct cb_key key = cb_key_ordinal(ctx->site, ctx->envelope->visitor);
+    struct cb_str stands;
     struct cb_row *row;
-    int rc = cb_views_row(ctx->views, CB_TABLE_ORDINALS, &key, &row);
+    int rc = cb_views_look(ctx->views, CB_TABLE_ORDINALS, &key, &stands);
+    if (rc == 0 && stands.len == 4) {
+        ctx->ordinal = cb_be32_get((const uint8_t *)stands.p);
+    } else {
+        rc = rc == 0           ? CB_ECORRUPT
+             : rc == CB_ENOENT ? new_ordinal(ctx, &key)
+                               : rc;
+    }
     if (rc != 0) {
         return rc;
-    }
-    if (row->len == 4) {
-        ctx->ordinal = cb_be32_get(row->data);
-    } else if (row->len != 0) {
-        return CB_ECORRUPT;
-    } else {
-        rc = new_ordinal(ctx, row);
-        if (rc != 0) {
-            return rc;
-        }
     }
     key = cb_key_visitor(ctx->site, ctx->ordinal);
     rc = ctx->newcomer ? cb_views_row_unread(ctx->views, CB_TABLE_VISITORS, &key, false, &row)

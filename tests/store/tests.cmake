@@ -1,4 +1,5 @@
 cb_test(store/cache store)
+cb_test(store/batches store)
 cb_test(store/memo store)
 cb_test(store/seen_set store)
 cb_test(store/ordinal_set store)
