@@ -38,14 +38,14 @@ int cb_thread_start(pthread_t *out, const char *name, void *(*run)(void *), void
     return rc;
 }
 
-static _Thread_local bool is_late;
+static _Thread_local bool keeps_going;
 
-void cb_thread_be_late(bool late) {
-    is_late = late;
+void cb_thread_keep_going(void) {
+    keeps_going = true;
 }
 
 void cb_thread_give_way(void) {
-    if (!is_late) {
+    if (!keeps_going) {
         (void)sched_yield();
     }
 }

@@ -19,10 +19,10 @@ CB_MUST_USE int cb_thread_start(pthread_t *out, const char *name, void *(*run)(v
  * no right to be taken back, and costs nothing where nobody waits. */
 void cb_thread_give_way(void);
 /* The calling thread does long work: whoever wakes up goes first at once, before its slice ends.
- * Since Linux 6.12, where a thread with a shorter slice does so and a thread may say how long its own
- * is; before, it changes nothing. */
+ * Since Linux 6.12, where a thread with a shorter slice does so and a thread may say how long its
+ * own is; before, it changes nothing. */
 void cb_thread_take_long_slices(void);
-/* The calling thread is late, or no longer: while it is it gives no way. */
-void cb_thread_be_late(bool late);
+/* The calling thread gives no way from now on. */
+void cb_thread_keep_going(void);
 
 #endif

@@ -79,6 +79,7 @@ struct cb_batch_writer {
 static void *run(void *arg) {
     struct cb_batch_writer *writer = arg;
     cb_thread_take_long_slices();
+    cb_thread_keep_going(); /* a fold waits for it that is late */
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
         while (!writer->busy && !writer->stopping) {

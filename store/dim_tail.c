@@ -137,13 +137,17 @@ int cb_dim_tail_take(struct cb_views *views, struct cb_dim_tail *tail,
     return rc;
 }
 
-int cb_dim_tail_is_there(struct cb_views *views, uint32_t site, int32_t day, uint32_t kind,
-                         bool *out) {
-    const struct cb_dim_tail tail = {.site = site, .day = day, .kind = kind};
-    struct cb_row *head;
-    int rc = find_part(views, &tail, 0, &head);
-    *out = rc == 0 && head->len > 0;
-    return rc;
+int cb_dim_tail_has_any(struct cb_views *views, uint32_t site, int32_t day, uint32_t kind,
+                        bool *out) {
+    const struct cb_key key = cb_key_dimension_tail(site, (uint8_t)kind, day, 0);
+    struct cb_str head;
+    int rc = cb_views_look(views, CB_TABLE_DIMENSION_TAILS, &key, &head);
+    *out = false;
+    if (rc == 0 && head.len >= HEAD_BYTES) {
+        *out = cb_be16_get((const uint8_t *)head.p + EVENTS) > 0;
+        return 0;
+    }
+    return rc == CB_ENOENT ? 0 : rc == 0 ? CB_ECORRUPT : rc;
 }
 
 int cb_dim_tail_end(struct cb_views *views, struct cb_dim_tail *tail) {

@@ -37,9 +37,9 @@ struct cb_dim_tail {
 
 /* Finds or makes it: fills fresh, head and part. Errors: CB_ECORRUPT, CB_EIO, CB_ENOMEM. */
 CB_MUST_USE int cb_dim_tail_open(struct cb_views *views, struct cb_dim_tail *tail);
-/* Whether there is one, which is not made. Errors: CB_EIO, CB_ENOMEM. */
-CB_MUST_USE int cb_dim_tail_is_there(struct cb_views *views, uint32_t site, int32_t day,
-                                     uint32_t kind, bool *out);
+/* Whether there is one that has events; it is not made. Errors: CB_ECORRUPT, CB_EIO. */
+CB_MUST_USE int cb_dim_tail_has_any(struct cb_views *views, uint32_t site, int32_t day,
+                                    uint32_t kind, bool *out);
 /* Adds an event; *full says that they are to be taken now. Errors: as above. */
 CB_MUST_USE int cb_dim_tail_add(struct cb_views *views, struct cb_dim_tail *tail,
                                 const struct cb_dim_event *event, bool *full);

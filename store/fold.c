@@ -32,8 +32,8 @@ enum {
     BATCH_MIN_MS = 1000, /* a batch that is folded without a pause is committed after this */
     /* … or when it takes this much memory, with the pages that LMDB changes: it keeps those of the
        largest batch. Where visitors come back that lie far apart that is mostly pages, and else
-       mostly rows. */
-    BATCH_BYTES = 288 * 1024 * 1024,
+       mostly rows. With the one behind it, a batch takes half as much again at most. */
+    BATCH_BYTES = 256 * 1024 * 1024,
     BATCH_BYTES_MIN = 512 * 1024, /* … but this where there is no room for more at once */
     VIEWS_PER_FRAME = 16,         /* bytes that a byte of a frame takes of the views, at most */
 };
@@ -234,6 +234,7 @@ static void show_committed(struct cb_fold *fold, uint64_t before) {
 static void note_committed(struct cb_fold *fold, uint64_t position, uint64_t bytes) {
     const uint64_t before = fold->committed;
     fold->committed = position;
+    fold->committed_ms = cb_clock_mono_ms();
     atomic_store_explicit(&fold->full, false, memory_order_relaxed);
     atomic_fetch_add_explicit(&fold->folded_bytes, bytes, memory_order_relaxed);
     fold->batch_bytes *= fold->batch_bytes <= fold->batch_bytes_max / 2 ? 2 : 1;
@@ -271,7 +272,7 @@ static int commit(struct cb_fold *fold) {
     fold->open = false;
     int64_t begun_ms = cb_clock_mono_ms();
     rc = cb_views_commit(fold->views, fold->position);
-    fold->committed_ms = cb_clock_mono_ms();
+    fold->committed_ms = cb_clock_mono_ms(); /* also where it failed */
     fold->pause_ms = (fold->committed_ms - begun_ms) * PAUSE_FACTOR;
     fold->pause_ms = fold->pause_ms < PAUSE_MIN_MS   ? PAUSE_MIN_MS
                      : fold->pause_ms > PAUSE_MAX_MS ? PAUSE_MAX_MS
@@ -333,7 +334,8 @@ static int sweep(struct cb_fold *fold, uint32_t day) {
 }
 
 static bool is_full(const struct cb_fold *fold) {
-    return cb_views_batch_bytes(fold->views) >= fold->batch_bytes;
+    return cb_views_batch_bytes(fold->views) >= fold->batch_bytes ||
+           cb_views_memory_bytes(fold->views) >= fold->batch_bytes / 2 * 3;
 }
 
 /* Whether the open batch has been long enough, although more waits to be folded. While the one
@@ -347,16 +349,14 @@ static bool is_due(const struct cb_fold *fold) {
 /* Between two records. */
 static int commit_if_due(struct cb_fold *fold) {
     int rc = 0;
-    if (cb_views_is_behind(fold->views) && cb_views_is_written(fold->views)) {
+    if (cb_views_is_behind(fold->views) &&
+        (cb_views_is_behind_written(fold->views) || is_forced(fold, fold->behind))) {
         rc = end_behind(fold);
     }
     if (rc == 0 && is_forced(fold, fold->position)) {
         return commit(fold);
     }
-    const bool full = rc == 0 && is_full(fold);
-    if (full || (rc == 0 && is_due(fold))) {
-        /* A batch that is full, and more to fold: it does not keep up. */
-        cb_thread_be_late(full);
+    if (rc == 0 && (is_full(fold) || is_due(fold))) {
         rc = commit_behind(fold);
     }
     return rc;
@@ -406,7 +406,6 @@ static int fold_tail(struct cb_fold *fold) {
             break;
         }
     }
-    cb_thread_be_late(false);
     cb_journal_reader_close(&reader);
     return rc == CB_ENOENT ? end_behind(fold) : rc;
 }
@@ -434,15 +433,16 @@ static bool give_up_batch(struct cb_fold *fold, int code) {
     cb_log(CB_LOG_WARN, "fold_retries", "position=%llu text=\"%s\"",
            (unsigned long long)fold->committed, cb_err_text(code));
     cb_views_abort(fold->views);
+    cb_db_check_readers(cb_views_db(fold->views)); /* dead ones have slots, and hold back pages */
     fold->open = false;
     fold->open_bytes = 0;
     fold->position = fold->committed;
     if (code == CB_EFULL) {
         atomic_store_explicit(&fold->full, true, memory_order_relaxed);
         fold->batch_bytes /= 8;
-        if (fold->batch_bytes < BATCH_BYTES_MIN) {
-            fold->batch_bytes = BATCH_BYTES_MIN;
-        }
+        const size_t least =
+            fold->batch_bytes_max < BATCH_BYTES_MIN ? fold->batch_bytes_max : BATCH_BYTES_MIN;
+        fold->batch_bytes = fold->batch_bytes < least ? least : fold->batch_bytes;
         commit_empty(fold);
     }
     return true;

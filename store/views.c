@@ -6,6 +6,7 @@
  * as it is the one before the batch behind it, or that one. */
 #include "store/views.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,11 +43,13 @@ struct cb_views {
     /* the batch */
     struct cb_db_txn *txn; /* it reads */
     bool rests;
-    uint64_t pages[CB_TABLE_COUNT]; /* of each table at its begin */
+    bool pages_known;
+    uint64_t pages[CB_TABLE_COUNT]; /* of each table, as of the commit before the one behind */
     struct cb_cache *cache;         /* its rows */
     /* the batch behind it, while `writer` writes it */
     bool is_behind;
-    struct cb_batch behind;
+    uint64_t behind_position;
+    size_t behind_bytes;           /* of memory that its commit takes */
     struct cb_cache *behind_cache; /* its rows */
     struct cb_batch_writer *writer;
     /* what was found of late */
@@ -251,11 +254,20 @@ int cb_views_position(const struct cb_views *views, struct cb_db_txn *txn, uint6
 
 /* ---- a batch ---- */
 
+static int count_pages(struct cb_views *views) {
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < CB_TABLE_COUNT; i++) {
+        rc = cb_db_pages(views->txn, views->tables[i], &views->pages[i]);
+    }
+    views->pages_known = rc == 0;
+    return rc;
+}
+
 int cb_views_begin(struct cb_views *views) {
     int rc = cb_db_begin(views->db, false, &views->txn);
     views->rests = false;
-    for (unsigned i = 0; rc == 0 && i < CB_TABLE_COUNT; i++) {
-        rc = cb_db_pages(views->txn, views->tables[i], &views->pages[i]);
+    if (rc == 0) {
+        rc = count_pages(views);
         if (rc != 0) {
             cb_db_abort(&views->txn);
         }
@@ -273,7 +285,7 @@ void cb_views_rest(struct cb_views *views) {
 static int resume(struct cb_views *views) {
     int rc = views->rests ? cb_db_resume(views->txn) : 0;
     views->rests &= rc != 0;
-    return rc;
+    return rc == 0 && !views->pages_known ? count_pages(views) : rc;
 }
 
 uint64_t cb_views_room_bytes(const struct cb_views *views) {
@@ -300,8 +312,11 @@ size_t cb_views_batch_bytes(const struct cb_views *views) {
         const uint64_t most = views->pages[i] + rows / NEW_ROWS_A_PAGE;
         pages += rows < most ? rows : most;
     }
-    return cb_cache_bytes(views->cache) + cb_cache_bytes(views->behind_cache) +
-           (size_t)pages * PAGE_BYTES;
+    return cb_cache_bytes(views->cache) + (size_t)pages * PAGE_BYTES;
+}
+
+size_t cb_views_memory_bytes(const struct cb_views *views) {
+    return cb_cache_bytes(views->cache) + (views->is_behind ? views->behind_bytes : 0);
 }
 
 /* What is beneath the batch, by the hash of the key. */
@@ -354,12 +369,8 @@ int cb_views_row_unread(struct cb_views *views, enum cb_table table, const struc
 }
 
 int cb_views_cursor(struct cb_views *views, enum cb_table table, struct cb_db_cursor **out) {
-    int rc = 0;
-    if (views->is_behind) {
-        rc = cb_batch_writer_wait(views->writer);
-        cb_views_rest(views); /* the transaction may be from before */
-    }
-    rc = rc == 0 ? resume(views) : rc;
+    assert(!views->is_behind);
+    int rc = resume(views);
     return rc == 0 ? cb_db_cursor_open(views->txn, views->tables[table], out) : rc;
 }
 
@@ -375,9 +386,13 @@ static void note_commit(struct cb_views *views, uint64_t position) {
     cb_metric_set(CB_METRIC_FOLD_POSITION, (int64_t)position);
 }
 
-int cb_views_commit(struct cb_views *views, uint64_t position) {
-    const struct cb_batch batch = {
+static struct cb_batch batch_of(const struct cb_views *views, uint64_t position) {
+    return (struct cb_batch){
         .db = views->db, .tables = views->tables, .rows = views->cache, .position = position};
+}
+
+int cb_views_commit(struct cb_views *views, uint64_t position) {
+    const struct cb_batch batch = batch_of(views, position);
     int rc = cb_views_end_behind(views);
     cb_db_abort(&views->txn); /* it would hold back pages */
     rc = rc == 0 ? cb_batch_write(&batch) : rc;
@@ -390,16 +405,17 @@ int cb_views_commit(struct cb_views *views, uint64_t position) {
 }
 
 int cb_views_commit_behind(struct cb_views *views, uint64_t position) {
+    const struct cb_batch batch = batch_of(views, position);
     int rc = cb_views_end_behind(views);
-    if (rc == 0) {
-        views->behind = (struct cb_batch){
-            .db = views->db, .tables = views->tables, .rows = views->cache, .position = position};
-        rc = cb_batch_writer_begin(views->writer, &views->behind);
-    }
     if (rc != 0) {
         cb_views_abort(views);
         return rc;
     }
+    if (cb_batch_writer_begin(views->writer, &batch) != 0) {
+        return cb_views_commit(views, position); /* without a thread it is done here */
+    }
+    views->behind_bytes = cb_views_batch_bytes(views);
+    views->behind_position = position;
     struct cb_cache *next = views->behind_cache;
     views->behind_cache = views->cache;
     views->cache = next;
@@ -413,7 +429,7 @@ bool cb_views_is_behind(const struct cb_views *views) {
     return views->is_behind;
 }
 
-bool cb_views_is_written(const struct cb_views *views) {
+bool cb_views_is_behind_written(const struct cb_views *views) {
     return !cb_batch_writer_is_busy(views->writer);
 }
 
@@ -425,10 +441,11 @@ int cb_views_end_behind(struct cb_views *views) {
     views->is_behind = false;
     if (views->txn) {
         cb_views_rest(views); /* without these rows it must not see what was before them */
+        views->pages_known = false;
     }
     cb_cache_clear(views->behind_cache);
     if (rc == 0) {
-        note_commit(views, views->behind.position);
+        note_commit(views, views->behind_position);
     }
     return rc;
 }

@@ -100,13 +100,15 @@ CB_MUST_USE int cb_views_position(const struct cb_views *views, struct cb_db_txn
 /* ---- the fold's thread ---- */
 /* The zones that sites have, for their days. */
 struct cb_zones *cb_views_zones(struct cb_views *views);
+/* Begins a batch. Errors: those of cb_db_begin. */
 CB_MUST_USE int cb_views_begin(struct cb_views *views);
-/* The row of a key, from the cache or LMDB. Errors: CB_EIO, CB_ENOMEM. */
+/* The row of a key, from the batch, the one behind it, or LMDB. Errors: CB_EIO, CB_ECORRUPT,
+ * CB_ENOMEM. */
 CB_MUST_USE int cb_views_row(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                              struct cb_row **out);
 /* What a row holds, for who only looks: unlike above the batch does not keep it, and does not count
- * a page for it. Valid until the batch reads on, rests or changes a row. Errors: CB_ENOENT, CB_EIO.
- */
+ * a page for it. Valid until the batch reads on, rests or changes a row. Errors: CB_ENOENT, CB_EIO,
+ * CB_ECORRUPT. */
 CB_MUST_USE int cb_views_look(struct cb_views *views, enum cb_table table, const struct cb_key *key,
                               struct cb_str *value);
 /* The row of a key of which the caller knows what the rows it belongs to say: stored, it is there
@@ -114,8 +116,8 @@ CB_MUST_USE int cb_views_look(struct cb_views *views, enum cb_table table, const
  * empty, unless the batch has it already. Errors: CB_ENOMEM. */
 CB_MUST_USE int cb_views_row_unread(struct cb_views *views, enum cb_table table,
                                     const struct cb_key *key, bool stored, struct cb_row **out);
-/* A cursor over a table as LMDB has it: what this batch changed is not there yet, and the one
- * behind it is waited for. Close it before the commit, and before the batch rests. */
+/* A cursor over a table as LMDB has it: what this batch changed is not there yet. For a batch that
+ * has none behind it. Close it before the commit, and before the batch rests. */
 CB_MUST_USE int cb_views_cursor(struct cb_views *views, enum cb_table table,
                                 struct cb_db_cursor **out);
 /* Sets the row's length; new bytes are zero. Length 0 deletes it. Marks it changed. Errors:
@@ -129,8 +131,10 @@ struct cb_dim_memo *cb_views_dims(struct cb_views *views);
  * is left free, in a small map two thirds of it, and 10 % in any. Any thread. */
 uint64_t cb_views_room_bytes(const struct cb_views *views);
 /* Memory that the batch holds, and that its commit will take of LMDB: a page for each row, unless
- * its table has fewer; and the rows of the batch behind it. */
+ * its table has fewer. */
 size_t cb_views_batch_bytes(const struct cb_views *views);
+/* … that is held now: the rows of the batch, and all of the one behind it. */
+size_t cb_views_memory_bytes(const struct cb_views *views);
 /* The batch stays open, but until it reads on it holds back no pages that others free. */
 void cb_views_rest(struct cb_views *views);
 /* Writes what changed, and the position, in one transaction, after the batch behind it. After an
@@ -138,13 +142,13 @@ void cb_views_rest(struct cb_views *views);
  * the batch behind it. */
 CB_MUST_USE int cb_views_commit(struct cb_views *views, uint64_t position);
 
-/* Ends the batch as a commit does, but it is written by another thread, behind the next one. Waits
- * for the one before it. After an error nothing of the batch is there. Errors: of the batch behind
- * it; CB_ESYS. */
+/* Ends the batch as a commit does, but it is written by another thread, behind the next one; where
+ * there can be none, at once. Waits for the one before it. Errors: as above. */
 CB_MUST_USE int cb_views_commit_behind(struct cb_views *views, uint64_t position);
-/* Whether a batch was begun so and not ended; and if so, whether the end would not have to wait. */
+/* Whether there is a batch behind that was not ended; and whether its end would not have to wait.
+ */
 bool cb_views_is_behind(const struct cb_views *views);
-bool cb_views_is_written(const struct cb_views *views);
+bool cb_views_is_behind_written(const struct cb_views *views);
 /* Waits for the batch behind, if there is any. After an error nothing of it is there, and the open
  * one, which was built on it, is to be aborted. Errors: those of cb_views_commit. */
 CB_MUST_USE int cb_views_end_behind(struct cb_views *views);

@@ -64,9 +64,9 @@ static int settle_days_before(struct cb_fold_ctx *ctx, unsigned kind) {
     for (int32_t ago = OVER_FROM; rc == 0 && ago <= OVER_TO; ago++) {
         const int32_t day = ctx->day.number - ago;
         struct cb_dim_tail *tail;
-        bool is_there;
-        rc = cb_dim_tail_is_there(ctx->views, ctx->site, day, kind, &is_there);
-        if (rc == 0 && is_there) {
+        bool any;
+        rc = cb_dim_tail_has_any(ctx->views, ctx->site, day, kind, &any);
+        if (rc == 0 && any) {
             rc = cb_dim_memo_tail(cb_views_dims(ctx->views), ctx->views, ctx->site, day, kind,
                                   &tail);
             rc = rc == 0 ? cb_dim_settle(ctx->views, tail) : rc;

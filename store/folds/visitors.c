@@ -63,9 +63,7 @@ static int find(struct cb_fold_ctx *ctx) {
     if (rc == 0 && stands.len == 4) {
         ctx->ordinal = cb_be32_get((const uint8_t *)stands.p);
     } else {
-        rc = rc == 0           ? CB_ECORRUPT
-             : rc == CB_ENOENT ? new_ordinal(ctx, &key)
-                               : rc;
+        rc = rc == 0 ? CB_ECORRUPT : rc == CB_ENOENT ? new_ordinal(ctx, &key) : rc;
     }
     if (rc != 0) {
         return rc;
