@@ -53,15 +53,6 @@ static void assert_stored(struct rig *rig, uint32_t n, const char *text) {
     cb_db_abort(&txn);
 }
 
-static uint64_t stored_position(struct rig *rig) {
-    struct cb_db_txn *txn;
-    uint64_t position;
-    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
-    assert_int_equal(cb_views_position(rig->views, txn, &position), 0);
-    cb_db_abort(&txn);
-    return position;
-}
-
 static struct cb_db_txn *hold_writers(struct rig *rig) {
     struct cb_db_txn *lock;
     assert_int_equal(cb_db_begin(cb_views_db(rig->views), true, &lock), 0);
@@ -118,21 +109,21 @@ static void test_the_next_batch_sees_it(void **state) {
     put(rig, 4, "");
     assert_seen(rig, 1, "");
     assert_seen(rig, 2, "two again");
-    assert_int_equal(stored_position(rig), 1);
+    assert_int_equal(rig_position(rig), 1);
     assert_stored(rig, 1, "one");
     assert_stored(rig, 4, "");
     cb_db_abort(&lock);
 
     assert_int_equal(cb_views_end_behind(rig->views), 0);
     assert_false(cb_views_is_behind(rig->views));
-    assert_int_equal(stored_position(rig), 2);
+    assert_int_equal(rig_position(rig), 2);
     assert_stored(rig, 1, "one, changed");
     assert_stored(rig, 2, "");
     assert_stored(rig, 4, "four");
     assert_seen(rig, 1, "");
     assert_seen(rig, 3, "three");
     assert_int_equal(cb_views_commit(rig->views, 3), 0);
-    assert_int_equal(stored_position(rig), 3);
+    assert_int_equal(rig_position(rig), 3);
     assert_stored(rig, 1, "");
     assert_stored(rig, 2, "two again");
     assert_stored(rig, 3, "three");
@@ -169,7 +160,7 @@ static void test_one_behind_the_other(void **state) {
     assert_seen(rig, 7, "50");
     assert_seen(rig, 149, "49");
     cb_views_abort(rig->views); /* nothing of what is behind */
-    assert_int_equal(stored_position(rig), 50);
+    assert_int_equal(rig_position(rig), 50);
     assert_stored(rig, 7, "50");
     assert_stored(rig, 101, "1");
 }
@@ -200,7 +191,7 @@ static void test_no_room(void **state) {
             cb_views_abort(rig->views);
         }
         assert_false(cb_views_is_behind(rig->views));
-        assert_int_equal(stored_position(rig), 2);
+        assert_int_equal(rig_position(rig), 2);
     }
     assert_int_equal(cb_views_begin(rig->views), 0);
     assert_seen_behind(rig);
@@ -218,7 +209,7 @@ static void test_closed_while_it_is_written(void **state) {
     begin_behind(rig);
     cb_views_close(&rig->views);
     assert_int_equal(cb_views_open(rig->dir, RIG_MAP_BYTES, &rig->views), 0);
-    assert_int_equal(stored_position(rig), 2);
+    assert_int_equal(rig_position(rig), 2);
     assert_stored(rig, 4, "four");
 }
 
@@ -259,7 +250,7 @@ static void test_the_fold(void **state) {
     assert_int_equal(cb_fold_catch_up(rig->fold), 0);
     assert_true(cb_metric_get(CB_METRIC_FOLD_COMMITS) - commits > RECORDS / 4);
     assert_int_equal(cb_fold_committed(rig->fold), cb_journal_head(rig->journal));
-    assert_int_equal(stored_position(rig), cb_journal_head(rig->journal));
+    assert_int_equal(rig_position(rig), cb_journal_head(rig->journal));
     rig_rebuild_is_identical(rig);
 }
 
@@ -277,7 +268,7 @@ static void test_the_fold_without_room(void **state) {
     assert_int_equal(cb_fold_catch_up(rig->fold), CB_EFULL);
     assert_true(cb_fold_committed(rig->fold) < cb_journal_head(rig->journal));
     assert_true(cb_fold_committed(rig->fold) > RECORDS / 8);
-    assert_int_equal(stored_position(rig), cb_fold_committed(rig->fold));
+    assert_int_equal(rig_position(rig), cb_fold_committed(rig->fold));
     cb_snapshot_end(&kept);
     assert_int_equal(cb_fold_catch_up(rig->fold), 0);
     assert_int_equal(cb_fold_committed(rig->fold), cb_journal_head(rig->journal));

@@ -510,15 +510,6 @@ static void test_seen_expires_in_steps(void **state) {
     cb_clock_replace(NULL);
 }
 
-static uint64_t views_position(struct rig *rig) {
-    struct cb_db_txn *txn;
-    uint64_t position;
-    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
-    assert_int_equal(cb_views_position(rig->views, txn, &position), 0);
-    cb_db_abort(&txn);
-    return position;
-}
-
 static bool is_under_way(struct rig *rig) {
     struct cb_key key = cb_key_meta(CB_META_PRODUCERS_AT);
     struct cb_db_txn *txn;
@@ -552,7 +543,7 @@ static void test_seen_expires_cut_short(void **state) {
     rig_add(rig, "demo", 0, 7, t0, 1, "onClick"); /* in the journal, and not folded */
     rig_seal(rig);
     const uint32_t day = (uint32_t)(cb_clock_wall_ms() / day_ms);
-    const uint64_t position = views_position(rig);
+    const uint64_t position = rig_position(rig);
     assert_int_equal(position + 1, cb_journal_head(rig->journal));
     bool done = false;
     unsigned under_way = 0;

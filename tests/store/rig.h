@@ -155,6 +155,16 @@ static inline void rig_fold(struct rig *rig) {
     assert_int_equal(cb_fold_catch_up(rig->fold), 0);
 }
 
+/* What the views on disk hold. */
+static inline uint64_t rig_position(struct rig *rig) {
+    struct cb_db_txn *txn;
+    uint64_t position;
+    assert_int_equal(cb_db_begin(cb_views_db(rig->views), false, &txn), 0);
+    assert_int_equal(cb_views_position(rig->views, txn, &position), 0);
+    cb_db_abort(&txn);
+    return position;
+}
+
 static inline uint32_t rig_site_id(struct cb_snapshot *snapshot, const char *name) {
     struct cb_site site;
     assert_int_equal(cb_snapshot_site(snapshot, cb_str_of(name), &site), 0);
