@@ -11,6 +11,7 @@
 enum {
     NAME_BYTES = 16, /* pthread_setname_np(3) refuses longer ones */
     LONG_SLICE_NS = 10 * 1000 * 1000,
+    SHORT_SLICE_NS = 100 * 1000, /* the shortest that Linux takes */
 };
 
 /* sched_setattr(2), version 0: of glibc only newer ones have it, and the kernel's own header
@@ -50,10 +51,18 @@ void cb_thread_give_way(void) {
     }
 }
 
-void cb_thread_take_long_slices(void) {
+static void take_slices(uint64_t ns) {
     struct attr attr = {.size = sizeof(attr)};
     if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == 0 && attr.policy == SCHED_OTHER) {
-        attr.runtime = LONG_SLICE_NS;
+        attr.runtime = ns;
         (void)syscall(SYS_sched_setattr, 0, &attr, 0);
     }
+}
+
+void cb_thread_take_long_slices(void) {
+    take_slices(LONG_SLICE_NS);
+}
+
+void cb_thread_take_short_slices(void) {
+    take_slices(SHORT_SLICE_NS);
 }

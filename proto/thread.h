@@ -22,6 +22,8 @@ void cb_thread_give_way(void);
  * Since Linux 6.12, where a thread with a shorter slice does so and a thread may say how long its
  * own is; before, it changes nothing. */
 void cb_thread_take_long_slices(void);
+/* … or short work that somebody waits for: woken up, it goes first. */
+void cb_thread_take_short_slices(void);
 /* The calling thread gives no way from now on. */
 void cb_thread_keep_going(void);
 

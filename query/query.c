@@ -89,6 +89,7 @@ static void drain_begin(evutil_socket_t fd, short events, void *user) {
 
 static void *thread_main(void *user) {
     struct thread *thread = user;
+    cb_thread_take_short_slices();
     event_base_dispatch(thread->base);
     return NULL;
 }
