@@ -234,7 +234,6 @@ static void show_committed(struct cb_fold *fold, uint64_t before) {
 static void note_committed(struct cb_fold *fold, uint64_t position, uint64_t bytes) {
     const uint64_t before = fold->committed;
     fold->committed = position;
-    fold->committed_ms = cb_clock_mono_ms();
     atomic_store_explicit(&fold->full, false, memory_order_relaxed);
     atomic_fetch_add_explicit(&fold->folded_bytes, bytes, memory_order_relaxed);
     fold->batch_bytes *= fold->batch_bytes <= fold->batch_bytes_max / 2 ? 2 : 1;
@@ -258,6 +257,7 @@ static int end_behind(struct cb_fold *fold) {
         return 0;
     }
     int rc = cb_views_end_behind(fold->views);
+    fold->committed_ms = cb_clock_mono_ms();
     if (rc == 0) {
         note_committed(fold, fold->behind, fold->behind_bytes);
     }
@@ -272,7 +272,7 @@ static int commit(struct cb_fold *fold) {
     fold->open = false;
     int64_t begun_ms = cb_clock_mono_ms();
     rc = cb_views_commit(fold->views, fold->position);
-    fold->committed_ms = cb_clock_mono_ms(); /* also where it failed */
+    fold->committed_ms = cb_clock_mono_ms();
     fold->pause_ms = (fold->committed_ms - begun_ms) * PAUSE_FACTOR;
     fold->pause_ms = fold->pause_ms < PAUSE_MIN_MS   ? PAUSE_MIN_MS
                      : fold->pause_ms > PAUSE_MAX_MS ? PAUSE_MAX_MS

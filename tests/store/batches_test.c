@@ -53,10 +53,17 @@ static void assert_stored(struct rig *rig, uint32_t n, const char *text) {
     cb_db_abort(&txn);
 }
 
-static struct cb_db_txn *hold_writers(struct rig *rig) {
-    struct cb_db_txn *lock;
+/* LMDB's lock for writers, while the test holds it. */
+static struct cb_db_txn *lock;
+
+static void hold_writers(struct rig *rig) {
     assert_int_equal(cb_db_begin(cb_views_db(rig->views), true, &lock), 0);
-    return lock;
+}
+
+/* Who failed meanwhile must not be waited for by the writer for ever. */
+static int teardown(void **state) {
+    cb_db_abort(&lock);
+    return rig_teardown(state);
 }
 
 /* 1 is on disk, and is changed; 2 is, and goes; 3 is, and stays; 4 is new; 5 comes and goes; 6 is,
@@ -98,7 +105,7 @@ static void assert_seen_behind(struct rig *rig) {
 static void test_the_next_batch_sees_it(void **state) {
     struct rig *rig = *state;
     fill(rig);
-    struct cb_db_txn *lock = hold_writers(rig);
+    hold_writers(rig);
     assert_int_equal(cb_views_commit_behind(rig->views, 2), 0);
     assert_true(cb_views_is_behind(rig->views));
     assert_int_equal(cb_views_begin(rig->views), 0);
@@ -277,7 +284,7 @@ static void test_the_fold_without_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_the_next_batch_sees_it),
+        cmocka_unit_test_setup_teardown(test_the_next_batch_sees_it, rig_setup, teardown),
         RIG_TEST(test_what_was_read_before),
         RIG_TEST(test_one_behind_the_other),
 
